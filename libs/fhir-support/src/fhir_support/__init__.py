@@ -1,0 +1,1 @@
+"""FHIR R4 resources, errors, references and identifiers for Preceptor services."""

@@ -1,0 +1,1 @@
+"""What Preceptor services say to each other, and the nine tasks as data."""

@@ -1,0 +1,1 @@
+"""Settings, logging, secrets, encryption and deadlines shared by Preceptor services."""

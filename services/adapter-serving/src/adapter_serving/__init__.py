@@ -1,0 +1,1 @@
+"""Drafts clinical documents with a base model and LoRA adapters."""

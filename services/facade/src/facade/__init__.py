@@ -1,0 +1,1 @@
+"""The only surface an EHR can reach: SMART, FHIR, Subscriptions and the clinician's page."""

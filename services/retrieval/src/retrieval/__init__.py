@@ -1,0 +1,1 @@
+"""Finds current, versioned, citable evidence."""
