@@ -1,1 +1,1 @@
-"""FHIR R4 resources, errors, references and identifiers for Preceptor services."""
+"""FHIR R4 at the edges of Preceptor: resources, errors, references, identifiers and the HTTP client."""

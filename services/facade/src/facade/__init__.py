@@ -1,1 +1,1 @@
-"""The only surface an EHR can reach: SMART, FHIR, Subscriptions and the clinician's page."""
+"""The only surface an EHR can reach: it routes, authorises, gathers context and shapes FHIR."""

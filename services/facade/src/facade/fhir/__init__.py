@@ -1,0 +1,1 @@
+"""The FHIR resources the facade writes."""

@@ -1,0 +1,1 @@
+"""From the FHIR resources of one stay to a chart without FHIR."""

@@ -1,0 +1,1 @@
+"""From a discharge to a document in the EHR: drafting, delivery and signing."""

@@ -1,0 +1,45 @@
+"""The settings of the facade: environment variables only."""
+
+import socket
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["FacadeSettings"]
+
+
+class FacadeSettings(BaseSettings):
+    """Environment variables ``PRECEPTOR_FACADE_*``.
+
+    ``instance`` names this process among replicas: what it had claimed is freed when it starts again under the
+    same name. ``database_url`` is an async SQLAlchemy URL (``sqlite+aiosqlite:///...`` or
+    ``postgresql+asyncpg://...``) and holds no password; ``reconciliation_url`` is the application's route prefix.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PRECEPTOR_FACADE_", extra="forbid", frozen=True)
+
+    public_base_url: str
+    database_url: str
+    ehrs_file: Path
+    reconciliation_url: str
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    instance: str = Field(default_factory=socket.gethostname)
+
+    session_idle_s: int = 900
+    session_absolute_s: int = 28_800
+
+    notification_max_bytes: int = 262_144
+    subscription_check_s: float = 60.0
+    workers: int = Field(default=2, ge=1, le=16)
+    lease_s: float = 60.0
+    poll_s: float = 1.0
+    retry_base_s: float = 1.0
+    retry_max_s: float = 30.0
+    quarantine_after: int = Field(default=8, ge=1)
+
+    ehr_timeout_s: float = 5.0
+    ehr_connections: int = 20
+    reconciliation_grace_ms: int = 1_500
+    readiness_timeout_s: float = 2.0

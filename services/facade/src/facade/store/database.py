@@ -1,0 +1,94 @@
+"""The SQL database: SQLite with write-ahead log and full synchronisation, or PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Insert, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from facade.store.tables import Base
+
+__all__ = ["Database"]
+
+_MIGRATIONS = "facade:store/migrations"
+_READ_ONLY = "preceptor_read_only"
+
+
+class Database:
+    """Opens sessions and brings the schema up to date. ``url`` is an async SQLAlchemy URL."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_async_engine(url, pool_pre_ping=url.startswith("postgresql"))
+        if self._engine.dialect.name == "sqlite":
+            _prepare_sqlite(self._engine)
+        self._writing = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._reading = async_sessionmaker(self._engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed, and on the disk, when the block ends; rolled back when it raises."""
+        async with self._writing() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that only reads and waits for no writer."""
+        async with self._reading() as session, session.begin():
+            yield session
+
+    async def insert_new(self, session: AsyncSession, table: type[Base], values: dict[str, Any]) -> bool:
+        """Insert a row unless one with the same key exists; return whether it was inserted."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        statement: Insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
+        result = await session.execute(statement)
+        return bool(getattr(result, "rowcount", 0))
+
+    async def migrate(self) -> None:
+        """Apply the migrations that are missing."""
+        async with self._engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+
+    async def check(self) -> None:
+        """Write and roll back, so that a full or read-only disk is noticed; raise ``SQLAlchemyError``."""
+        async with self._engine.connect() as connection:
+            await connection.execute(text("CREATE TEMPORARY TABLE IF NOT EXISTS readiness (probe INTEGER)"))
+            await connection.execute(text("UPDATE inbox_event SET failures = failures WHERE sequence = -1"))
+            await connection.rollback()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", _MIGRATIONS)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    """Make every commit durable and every write transaction take its lock at the start.
+
+    ``synchronous=FULL`` syncs the write-ahead log at each commit; with NORMAL an acknowledged event could be lost
+    in a power cut. A transaction that reads first and then writes would fail at once when another wrote between,
+    whatever the busy timeout: BEGIN IMMEDIATE waits instead.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: DBAPIConnection, _record: object) -> None:
+        connection.isolation_level = None  # the listener below emits BEGIN
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get(_READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

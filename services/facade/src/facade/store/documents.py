@@ -1,0 +1,185 @@
+"""The document of one encounter: its reconciled draft, its decisions and what was written of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from service_contracts.chart import Chart
+from service_contracts.reconciliation import ReconciledDocument, Section
+from service_runtime.envelope import EnvelopeCipher
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from facade.decisions import Decision, InvalidDecision
+from facade.fhir.ids import document_id, patient_scope
+from facade.store.database import Database
+from facade.store.tables import DecisionRow, DocumentRow
+
+__all__ = ["DocumentStatus", "Documents", "StoredDocument", "UnknownDocument"]
+
+
+class DocumentStatus(StrEnum):
+    """Where a document stands."""
+
+    PRELIMINARY = "preliminary"
+    FINAL = "final"
+
+
+class UnknownDocument(LookupError):
+    """There is no document for that encounter."""
+
+
+class _Content(BaseModel):
+    """What is sealed in one column; never leaves this module."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encounter: str
+    patient: str
+    document: ReconciledDocument
+    chart: Chart
+    signed_sections: tuple[Section, ...] | None = None
+    written: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """The document of ``encounter`` (a reference such as ``Encounter/1``) at the EHR ``ehr_id``.
+
+    ``written`` maps a name (``composition``, ``document-reference``, ``task``, ``device``, ``issue:FLAG-ID``) to
+    the reference the EHR gave it; it is empty until the EHR has the document. ``signed_sections`` is the text that
+    was signed, None before. ``decisions`` are in the order they were made.
+    """
+
+    id: str
+    ehr_id: str
+    encounter: str
+    patient: str
+    status: DocumentStatus
+    document: ReconciledDocument
+    chart: Chart
+    created_at: datetime
+    decisions: tuple[Decision, ...] = ()
+    signed_sections: tuple[Section, ...] | None = None
+    written: Mapping[str, str] = field(default_factory=dict)
+
+
+_DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
+
+
+class Documents:
+    """Documents by EHR and encounter; what is about the patient is sealed before it reaches the database."""
+
+    def __init__(self, database: Database, cipher: EnvelopeCipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    async def get(self, ehr_id: str, encounter: str) -> StoredDocument | None:
+        """Return the document of ``encounter``, or None when there is none yet."""
+        async with self._database.session() as session:
+            row = await session.get(DocumentRow, document_id(ehr_id, encounter))
+            if row is None:
+                return None
+            query = select(DecisionRow).where(DecisionRow.document_id == row.id).order_by(DecisionRow.sequence)
+            decisions = (await session.scalars(query)).all()
+        content = await self._open(row)
+        return StoredDocument(
+            id=row.id,
+            ehr_id=row.ehr_id,
+            encounter=content.encounter,
+            patient=content.patient,
+            status=DocumentStatus(row.status),
+            document=content.document,
+            chart=content.chart,
+            created_at=row.created_at,
+            decisions=tuple([await self._open_decision(row.patient_key, decision) for decision in decisions]),
+            signed_sections=content.signed_sections,
+            written=content.written,
+        )
+
+    async def save(self, stored: StoredDocument, session: AsyncSession | None = None) -> bool:
+        """Keep a new preliminary document; return False, changing nothing, when the encounter has one already."""
+        sealed = await self._seal(stored)
+        values = {
+            "id": stored.id,
+            "ehr_id": stored.ehr_id,
+            "patient_key": patient_scope(stored.ehr_id, stored.patient),
+            "status": str(DocumentStatus.PRELIMINARY),
+            "sealed": sealed,
+            "created_at": stored.created_at,
+            "updated_at": stored.created_at,
+        }
+        if session is not None:
+            return await self._database.insert_new(session, DocumentRow, values)
+        async with self._database.session() as own:
+            return await self._database.insert_new(own, DocumentRow, values)
+
+    async def record_decision(self, ehr_id: str, encounter: str, decision: Decision) -> StoredDocument:
+        """Add ``decision``; raise ``UnknownDocument``, or ``InvalidDecision`` when it cannot be or it is signed."""
+        stored = await self._required(ehr_id, encounter)
+        if stored.status is DocumentStatus.FINAL:
+            raise InvalidDecision("the document is signed")
+        decision.check(stored.document)
+        scope = patient_scope(ehr_id, stored.patient)
+        sealed = await self._cipher.seal(_DECISION.dump_json(decision), scope=scope, aad=f"decision.sealed/{stored.id}")
+        async with self._database.session() as session:
+            session.add(DecisionRow(document_id=stored.id, sealed=sealed, made_at=decision.at))
+        return await self._required(ehr_id, encounter)
+
+    async def mark_written(self, stored: StoredDocument, written: Mapping[str, str]) -> None:
+        """Keep the references the EHR gave to what was written."""
+        await self._replace(stored, {"written": {**stored.written, **written}}, stored.status)
+
+    async def mark_final(self, ehr_id: str, encounter: str, sections: Sequence[Section]) -> StoredDocument:
+        """Make the document final with the text that was signed."""
+        stored = await self._required(ehr_id, encounter)
+        await self._replace(stored, {"signed_sections": tuple(sections)}, DocumentStatus.FINAL)
+        return await self._required(ehr_id, encounter)
+
+    async def _required(self, ehr_id: str, encounter: str) -> StoredDocument:
+        stored = await self.get(ehr_id, encounter)
+        if stored is None:
+            raise UnknownDocument("no document for this encounter")
+        return stored
+
+    async def _replace(self, stored: StoredDocument, changes: dict[str, object], status: DocumentStatus) -> None:
+        content = _content_of(stored).model_copy(update=changes)
+        sealed = await self._cipher.seal(
+            content.model_dump_json().encode(),
+            scope=patient_scope(stored.ehr_id, stored.patient),
+            aad=f"document.sealed/{stored.id}",
+        )
+        async with self._database.session() as session:
+            await session.execute(
+                update(DocumentRow)
+                .where(DocumentRow.id == stored.id)
+                .values(sealed=sealed, status=str(status), updated_at=datetime.now(UTC))
+            )
+
+    async def _seal(self, stored: StoredDocument) -> bytes:
+        return await self._cipher.seal(
+            _content_of(stored).model_dump_json().encode(),
+            scope=patient_scope(stored.ehr_id, stored.patient),
+            aad=f"document.sealed/{stored.id}",
+        )
+
+    async def _open(self, row: DocumentRow) -> _Content:
+        raw = await self._cipher.open(row.sealed, scope=row.patient_key, aad=f"document.sealed/{row.id}")
+        return _Content.model_validate_json(raw)
+
+    async def _open_decision(self, scope: str, row: DecisionRow) -> Decision:
+        raw = await self._cipher.open(row.sealed, scope=scope, aad=f"decision.sealed/{row.document_id}")
+        return _DECISION.validate_json(raw)
+
+
+def _content_of(stored: StoredDocument) -> _Content:
+    return _Content(
+        encounter=stored.encounter,
+        patient=stored.patient,
+        document=stored.document,
+        chart=stored.chart,
+        signed_sections=stored.signed_sections,
+        written=dict(stored.written),
+    )

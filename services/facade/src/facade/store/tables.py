@@ -1,0 +1,110 @@
+"""The tables of the facade. Columns called ``sealed`` hold envelope-encrypted data about a patient."""
+
+from datetime import datetime
+
+from advanced_alchemy.base import create_registry
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+__all__ = ["Base", "DecisionRow", "DocumentRow", "InboxRow", "LeasedRow", "OutboxRow", "SubscriptionRow"]
+
+
+class Base(DeclarativeBase):
+    """Base of every table of the facade."""
+
+    registry = create_registry()
+
+
+class LeasedRow(Base):
+    """A row that a worker claims for a time: whoever dies holding it loses the claim when the lease runs out.
+
+    ``attempts`` counts claims, ``failures`` those that failed for a reason that trying again will not cure.
+    """
+
+    __abstract__ = True
+
+    sequence: Mapped[int] = mapped_column(BigIntIdentity, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True)
+    ehr_id: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
+    request_id: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class InboxRow(LeasedRow):
+    """A notified event. ``sealed`` is its focus reference; ``number`` is None where the EHR sent none."""
+
+    __tablename__ = "inbox_event"
+    __table_args__ = (
+        UniqueConstraint("ehr_id", "subscription", "epoch", "dedupe_key"),
+        Index("ix_inbox_event_due", "state", "next_attempt_at"),
+    )
+
+    subscription: Mapped[str] = mapped_column(String(128))
+    epoch: Mapped[int]
+    number: Mapped[int | None]
+    dedupe_key: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class OutboxRow(LeasedRow):
+    """A transaction to be written to an EHR; those of one document go out in the order they were added.
+
+    ``sealed`` is emptied once the EHR has it.
+    """
+
+    __tablename__ = "outbox_effect"
+    __table_args__ = (
+        Index("ix_outbox_effect_due", "state", "next_attempt_at"),
+        Index("ix_outbox_effect_document", "document_id"),
+    )
+
+    document_id: Mapped[str] = mapped_column(String(36))
+    patient_key: Mapped[str] = mapped_column(String(36))
+    kind: Mapped[str] = mapped_column(String(32))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class DocumentRow(Base):
+    """The document of one encounter; ``id`` is derived from the EHR and the encounter."""
+
+    __tablename__ = "document"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    ehr_id: Mapped[str] = mapped_column(String(32))
+    patient_key: Mapped[str] = mapped_column(String(36), index=True)
+    status: Mapped[str] = mapped_column(String(16))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class DecisionRow(Base):
+    """One decision on one flag; rows are only ever added."""
+
+    __tablename__ = "decision"
+
+    sequence: Mapped[int] = mapped_column(BigIntIdentity, primary_key=True, autoincrement=True)
+    document_id: Mapped[str] = mapped_column(String(36), ForeignKey("document.id"), index=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class SubscriptionRow(Base):
+    """What is known of a subscription: its epoch, the highest event number seen, and since when it is ours."""
+
+    __tablename__ = "subscription"
+
+    ehr_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    subscription: Mapped[str] = mapped_column(String(128), primary_key=True)
+    epoch: Mapped[int] = mapped_column(default=0)
+    highest: Mapped[int] = mapped_column(default=0)
+    since: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))

@@ -1,0 +1,1 @@
+"""FHIR Subscriptions: the receiver of notifications and the keeper of our own Subscription."""

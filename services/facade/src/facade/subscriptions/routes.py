@@ -1,0 +1,41 @@
+"""POST /subscriptions/{ehr_id}: where EHRs send notifications."""
+
+from typing import Annotated
+
+from fhir_support.errors import PayloadTooLarge
+from litestar import Request, Response, post
+from litestar.params import Dependency
+
+from facade.container import Container
+
+__all__ = ["route_handlers"]
+
+
+@post("/subscriptions/{ehr_id:str}", status_code=200, name="subscription-notification")
+async def notify(
+    request: Request[object, object, object],
+    ehr_id: str,
+    container: Annotated[Container, Dependency(skip_validation=True)],
+    request_id: str,
+) -> Response[None]:
+    """Store the notification and answer 200; see ``SubscriptionReceiver`` for everything else."""
+    ehr = await container.receiver.authenticate(ehr_id, request.headers.get("authorization"))
+    body = await _limited_body(request, container.settings.notification_max_bytes)
+    await container.receiver.receive(ehr, body, request_id)
+    container.wake.set()
+    return Response(content=None, status_code=200)
+
+
+async def _limited_body(request: Request[object, object, object], limit: int) -> bytes:
+    """Read at most ``limit`` bytes; raise ``PayloadTooLarge`` as soon as there are more."""
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise PayloadTooLarge
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise PayloadTooLarge
+    return bytes(body)
+
+
+route_handlers = [notify]

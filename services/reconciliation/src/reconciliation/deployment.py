@@ -1,0 +1,107 @@
+"""The Ray Serve application ``reconciliation``: handles to the services beside it, and the HTTP ingress."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from litestar import Litestar
+from pydantic import ValidationError
+from ray import serve
+from ray.serve.exceptions import BackPressureError
+from service_contracts.drafts import DraftEvent, DraftRequest, draft_event
+from service_contracts.evidence import Evidence, EvidenceQuery
+from service_runtime.log import LogCode, configure_logging, log
+from service_runtime.service_auth import ServiceAuth
+from service_runtime.settings import VaultSettings
+from service_runtime.vault_store import connect_secret_store
+
+from reconciliation.clients import DraftingFailed, EvidenceUnavailable
+from reconciliation.ingress import build_ingress
+from reconciliation.reconcile import Reconciler, Timeouts
+from reconciliation.settings import ReconciliationSettings
+
+__all__ = ["HandleDrafting", "HandleEvidence", "app", "ingress"]
+
+_FAILURE_CODES = frozenset(
+    {"drafting-unavailable", "adapter-unknown", "adapter-refused", "draft-incomplete", "overloaded"}
+)
+
+
+class HandleDrafting:
+    """``Drafting`` by the deployment handle of another Serve application, looked up for each draft.
+
+    The handle is not kept: one that outlives its application queues calls for ever instead of failing.
+    """
+
+    def __init__(self, application: str) -> None:
+        self._application = application
+
+    async def draft(self, request: DraftRequest) -> AsyncIterator[DraftEvent]:
+        """See ``Drafting.draft``."""
+        events = None
+        try:
+            handle: Any = serve.get_app_handle(self._application)
+            events = handle.options(stream=True).draft.remote(request.model_dump(mode="json"))
+            async for raw in events:
+                yield _event(raw)
+        except DraftingFailed:
+            raise
+        except BackPressureError:
+            raise DraftingFailed("overloaded", "drafting has more to do than it can queue") from None
+        # Ray wraps whatever went wrong in the other replica, or in finding it, in exceptions of many kinds.
+        except Exception as error:  # noqa: BLE001
+            log(LogCode.DRAFTING_UNAVAILABLE, level=logging.WARNING, error_type=type(error).__name__)
+            raise DraftingFailed("drafting-unavailable", "drafting is not available") from None
+        finally:
+            if events is not None:
+                events.cancel()
+
+
+def _event(raw: object) -> DraftEvent:
+    if isinstance(raw, Mapping) and raw.get("event") == "failed":
+        code = str(raw.get("code"))
+        known = code if code in _FAILURE_CODES else "drafting-unavailable"
+        raise DraftingFailed(known, str(raw.get("message") or "drafting failed"))
+    return draft_event(raw)
+
+
+class HandleEvidence:
+    """``EvidenceSource`` by the deployment handle of another Serve application, looked up for each query."""
+
+    def __init__(self, application: str) -> None:
+        self._application = application
+
+    async def evidence(self, query: EvidenceQuery) -> Evidence:
+        """See ``EvidenceSource.evidence``."""
+        response = None
+        try:
+            handle: Any = serve.get_app_handle(self._application)
+            response = handle.evidence.remote(query.model_dump(mode="json"))
+            return Evidence.model_validate(await response)
+        except ValidationError as error:
+            log(LogCode.EVIDENCE_UNAVAILABLE, level=logging.ERROR, error_type=type(error).__name__)
+            raise EvidenceUnavailable from None
+        # As in HandleDrafting: whatever went wrong, the claims are marked as not checked.
+        except Exception as error:  # noqa: BLE001
+            log(LogCode.EVIDENCE_UNAVAILABLE, level=logging.WARNING, error_type=type(error).__name__)
+            raise EvidenceUnavailable from None
+        finally:
+            if response is not None:
+                response.cancel()
+
+
+def ingress() -> Litestar:
+    """Build the HTTP application in the replica (an application object does not pickle)."""
+    configure_logging("reconciliation")
+    settings = ReconciliationSettings()
+    auth = ServiceAuth(connect_secret_store(VaultSettings()))
+    timeouts = Timeouts(settings.answer_reserve_ms, settings.draft_reserve_ms, settings.evidence_timeout_ms)
+    reconciler = Reconciler(HandleDrafting(settings.drafting_app), HandleEvidence(settings.retrieval_app), timeouts)
+    return build_ingress(
+        reconciler, auth.accepts, max_body_bytes=settings.max_body_bytes, max_budget_ms=settings.max_budget_ms
+    )
+
+
+def app(_: Mapping[str, str]) -> serve.Application:
+    """Return the application for a Serve config whose ``import_path`` is ``reconciliation.deployment:app``."""
+    return serve.deployment(name="Reconciliation")(serve.ingress(ingress)()).bind()

@@ -1,0 +1,1 @@
+"""The SMART App Launch 2.2 authorization server."""
