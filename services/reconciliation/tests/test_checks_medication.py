@@ -161,7 +161,10 @@ def test_renal_limits(make, check, egfr, sentence, verdict, severity):
     limit = {"ingredient": "metformin", "measure": "egfr"}
     facts = [
         make.fact("avoid", RenalLimit(below=Quantity(value=30, unit="mL/min/{1.73_m2}"), action="avoid", **limit)),
-        make.fact("limit", RenalLimit(below=Quantity(value=45, unit="mL/min/{1.73_m2}"), action="limit", max_daily=mg(1000), **limit)),
+        make.fact(
+            "limit",
+            RenalLimit(below=Quantity(value=45, unit="mL/min/{1.73_m2}"), action="limit", max_daily=mg(1000), **limit),
+        ),
     ]  # fmt: skip
     seen = [make.observation("eGFR", egfr, "mL/min/1.73m2", "98979-8")] if egfr else []
     of = make.chart(medications=[make.medication("metformin")], observations=seen)
@@ -180,6 +183,7 @@ def test_a_clearance_limit_without_a_weight_is_not_checked(make, check):
     assert verdicts(check("Take dabigatran 150 mg twice a day.", weighed, answer), ClaimKind.RENAL) == ["contradicted"]
 
 
+PENICILLINS = ("amoxicillin", "ampicillin")
 INTERACTION = Interaction(
     a="warfarin", b="class:nsaid", severity=Severity.HIGH, effect="more bleeding", management="Avoid together"
 )
@@ -250,7 +254,7 @@ def test_an_unresolved_drug_is_not_checked_and_never_safe(make, check):
 )
 def test_allergies_by_ingredient_class_and_cross_reaction(make, check, allergen, stands_for, verdict, severity):
     facts = [
-        make.fact("pen", AllergyClass(name="penicillins", ingredients=("amoxicillin", "ampicillin"), cross_reactive=("cephalosporins",))),
+        make.fact("pen", AllergyClass(name="penicillins", ingredients=PENICILLINS, cross_reactive=("cephalosporins",))),
         make.fact("ceph", AllergyClass(name="cephalosporins", ingredients=("cephalexin",))),
     ]  # fmt: skip
     answer = make.evidence(facts, [make.drug("amoxicillin"), make.resolved(SubjectKind.ALLERGEN, allergen, stands_for)])
@@ -325,7 +329,8 @@ def test_without_a_plan_nothing_is_claimed_about_coverage(make, check):
             "supported",
         ),
         ("Take metformin 40 to 50 mg once a day.", {"dose": 50, "times": 1, "text": "40-50mg PO daily"}, "supported"),
-        ("Take metformin 50 mg once a day.", {"dose": 50, "times": 1, "text": "40-50mg PO daily"}, "contradicted"),
+        ("Take metformin 50 mg once a day.", {"dose": 50, "times": 1, "text": "40-50mg PO daily"}, "supported"),
+        ("Take metformin 60 mg once a day.", {"dose": 50, "times": 1, "text": "40-50mg PO daily"}, "contradicted"),
         ("NEW: Take metformin 500 mg 2 times a day.", {"dose": 500, "times": 2, "change": "continued"}, "contradicted"),
         ("Stop taking metformin.", {"dose": 500, "times": 2}, "contradicted"),
         ("Stop taking metformin.", {"change": "stopped"}, "supported"),

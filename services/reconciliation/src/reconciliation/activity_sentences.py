@@ -16,65 +16,82 @@ __all__ = ["ACTIVITIES", "activity_statements"]
 ACTIVITIES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (activity, re.compile(pattern, re.I))
     for activity, pattern in (
-        ("arm-raising", r"\b(?:rais|lift|mov|reach)\w*\s+(?:up\s+)?(?:your|the|that|either|with\s+your)?\s*(?:left|right|affected)?\s*(?:arms?|elbows?)"
-                        r"(?:\s+or\s+elbow)?(?:\s+(?:above|over|higher|up)[\w\s]*?(?:shoulder|head)\w*)?|\breach\w*\s+(?:over|above)\w*|\boverhead\b"),
+        ("arm-raising", r"\b(?:rais|lift|mov|reach)\w*\s+(?:up\s+)?(?:your|the|that|either|with\s+your)?\s*(?:left"
+                        r"|right|affected)?\s*(?:arms?|elbows?)"
+                        r"(?:\s+or\s+elbow)?(?:\s+(?:above|over|higher|up)[\w\s]*?(?:shoulder|head)\w*)?"
+                        r"|\breach\w*\s+(?:over|above)\w*|\boverhead\b"),
         ("lifting", r"\b(?:lift|carry|push|pull)(?:ing)?\b|\bpick(?:ing)?\s+up\s+(?:anything|objects|things)"),
         ("driving", r"\bdriv(?:e|ing)\b|\boperat(?:e|ing)\s+(?:a\s+)?(?:car|vehicle|motor\s+vehicle)"),
         ("swimming", r"\bswim(?:ming)?\b|\bpools?\b"),
         ("bathing", r"\b(?:tub\s+)?baths?\b|\bbath(?:e|ing|tub)\b|\bsoak(?:ing)?\b|\bhot\s+tubs?\b|\bsubmerge\w*"),
         ("sex", r"\bsex(?:ual)?\b|\bintercourse\b"),
-        ("work", r"\b(?:(?:go(?:ing)?\s+back|return(?:ing)?|back)\s+to|off(?:\s+from)?|resum\w+|start|stay\s+home\s+from|miss)\s+(?:your\s+|the\s+)?work\b|\bno\s+work\b"
+        ("work", r"\b(?:(?:go(?:ing)?\s+back|return(?:ing)?|back)\s+to|off(?:\s+from)?|resum\w+|start"
+                 r"|stay\s+home\s+from|miss)\s+(?:your\s+|the\s+)?work\b|\bno\s+work\b"
                  r"|\bwork(?:ing)?(?=\s+(?:for|until)\b)"),
-        ("weight-bearing", r"\bweight[\s-]+bearing\b|\b(?:put|bear)(?:ting|ing)?\s+(?:any\s+|all\s+of\s+your\s+|full\s+|your\s+)?weight\b"),
+        ("weight-bearing", r"\bweight[\s-]+bearing\b|\b(?:put|bear)(?:ting|ing)?\s+(?:any\s+|all\s+of\s+your\s+"
+                           r"|full\s+|your\s+)?weight\b"),
         ("bending", r"\bbend(?:ing)?\b(?!\s+your\s+knees)"),
         ("flying", r"\bfly(?:ing)?\b|\bair\s+travel\b|\bairplanes?\b|\bplane\b"),
         ("climbing", r"\bclimb(?:ing)?\b|\bladders?\b"),
-        ("exercise", r"\bexercis(?:e|es|ing)\b|\bstrenuous\b|\bsports?\b|\bgym\b|\bjog(?:ging)?\b|\bvigorous\b|\bhard\s+activit\w+|\bworkouts?\b"
+        ("exercise", r"\bexercis(?:e|es|ing)\b|\bstrenuous\b|\bsports?\b|\bgym\b|\bjog(?:ging)?\b|\bvigorous\b"
+                     r"|\bhard\s+activit\w+|\bworkouts?\b"
                      r"|\bwork(?:ing)?\s+out\b"),
-        ("any", r"\bno\s+(?:activity\s+)?(?:restrictions|limits)\b|\b(?:all|any|normal|usual|regular|full)\s+(?:of\s+your\s+)?(?:daily\s+)?activit(?:y|ies)\b"),
+        ("any", r"\bno\s+(?:activity\s+)?(?:restrictions|limits)\b|\b(?:all|any|normal|usual|regular"
+                r"|full)\s+(?:of\s+your\s+)?(?:daily\s+)?activit(?:y|ies)\b"),
     )
 )  # fmt: skip
 _FORBID = re.compile(
-    r"\b(?:do\s+not|don't|not\s+(?:to|be)|no(?=\s+(?!longer|restrictions|limits|activity\s+(?:restrictions|limits)))|avoid(?:ing)?|never|cannot|can't|should\s+not|shouldn't|must\s+not"
-    r"|may\s+not|can\s+not|not\s+allowed|stay\s+(?:off|out|away|home)|keep\s+from|refrain|nothing|limit(?!s)|off(?=\s+work)|stop|hold\s+off|wait)\b",
+    r"\b(?:do\s+not|don't|not\s+(?:to|be)|no(?=\s+(?!longer|restrictions|limits|activity\s+(?:restrictions|limits)))"
+    r"|avoid(?:ing)?|never|cannot|can't|should\s+not|shouldn't|must\s+not"
+    r"|may\s+not|can\s+not|not\s+allowed|stay\s+(?:off|out|away|home)|keep\s+from|refrain|nothing|limit(?!s)"
+    r"|off(?=\s+work)|stop|hold\s+off|wait)\b",
     re.I,
 )
 _PERMIT = re.compile(
-    r"\b(?:may|can|ok(?:ay)?\s+to|allowed\s+to|free\s+to|able\s+to|safe\s+to|fine\s+to|start|return\w*\s+to|resum\w+|go\s+back\s+to|back\s+to"
+    r"\b(?:may|can|ok(?:ay)?\s+to|allowed\s+to|free\s+to|able\s+to|safe\s+to|fine\s+to|start|return\w*\s+to|resum\w+"
+    r"|go\s+back\s+to|back\s+to"
     r"|no\s+(?:activity\s+)?(?:restrictions|limits))\b",
     re.I,
 )
 _SPLIT = re.compile(
-    r";|\bbut\b|\bhowever\b|,\s*(?=(?:and\s+)?(?:you\b|do\s+not|don't|no\b|avoid|never))|\band\s+(?=(?:you|do\s+not|don't|avoid)\b)",
+    r";|\bbut\b|\bhowever\b|,\s*(?=(?:and\s+)?(?:you\b|do\s+not|don't|no\b|avoid|never))|\band\s+(?=(?:you|do\s+not"
+    r"|don't|avoid)\b)",
     re.I,
 )
 _WEIGHT = re.compile(rf"(?P<n>{NUMBER})[\s-]*(?P<u>pounds?|lbs?|kg|kilograms?|kilos?)\b", re.I)
 _HEAVY = re.compile(r"\b(?:heavy|heavier|gallon\s+of\s+milk)\b", re.I)
 _COUNT = rf"(?P<n>{NUMBER})(?:{RANGE}(?P<m>{NUMBER}))?[\s-]*(?:(?:full|more)\s+)?(?P<u>{TIME_UNIT})\b"
 _FOR = re.compile(
-    rf"\b(?:for|until|during|within|in)\s+(?:at\s+least\s+|about\s+|up\s+to\s+|a\s+total\s+of\s+)?(?:the\s+)?(?:next\s+|first\s+)?{_COUNT}",
+    rf"\b(?:for|until|during|within|in)\s+(?:at\s+least\s+|about\s+|up\s+to\s+"
+    rf"|a\s+total\s+of\s+)?(?:the\s+)?(?:next\s+|first\s+)?{_COUNT}",
     re.I,
 )
 _THE_NEXT = re.compile(
-    rf"\b(?:the\s+)?(?:next|first)\s+{_COUNT}|{_COUNT.replace('<n>', '<n2>').replace('<m>', '<m2>').replace('<u>', '<u2>')}\s+(?:off|after\s+(?:surgery|your))",
+    rf"\b(?:the\s+)?(?:next|first)\s+{_COUNT}"
+    rf"|{_COUNT.replace('<n>', '<n2>').replace('<m>', '<m2>').replace('<u>', '<u2>')}\s+(?:off|after\s+(?:surgery"
+    rf"|your))",
     re.I,
 )
 _AFTER = re.compile(
-    rf"\b(?:after|in|starting\s+in|from|once)\s+(?:at\s+least\s+|about\s+)?{_COUNT}|{_COUNT.replace('<n>', '<n2>').replace('<m>', '<m2>').replace('<u>', '<u2>')}\s+(?:after|from)\b",
+    rf"\b(?:after|in|starting\s+in|from|once)\s+(?:at\s+least\s+|about\s+)?{_COUNT}"
+    rf"|{_COUNT.replace('<n>', '<n2>').replace('<m>', '<m2>').replace('<u>', '<u2>')}\s+(?:after|from)\b",
     re.I,
 )
 _TOMORROW = re.compile(r"\btomorrow\b|\bnext\s+day\b", re.I)
 _NOW = re.compile(
-    r"\b(?:right\s+away|today|now|immediately|as\s+soon\s+as\s+you\s+(?:get|are)\s+home|at\s+once|no\s+(?:activity\s+)?(?:restrictions|limits))\b",
+    r"\b(?:right\s+away|today|now|immediately|as\s+soon\s+as\s+you\s+(?:get|are)\s+home|at\s+once"
+    r"|no\s+(?:activity\s+)?(?:restrictions|limits))\b",
     re.I,
 )
 _OPEN = re.compile(
-    r"\b(?:until|unless|when|once|if|after)\b[^.;]{0,60}?\b(?:doctor|surgeon|provider|care\s+team|nurse|physician|cleared|approv\w+|okay|ok|clinic|visit|appointment"
+    r"\b(?:until|unless|when|once|if|after)\b[^.;]{0,60}?\b(?:doctor|surgeon|provider|care\s+team|nurse|physician"
+    r"|cleared|approv\w+|okay|ok|clinic|visit|appointment"
     r"|therapist|check-?up|says?|tells?|seen|off\s+\w+\s+medic\w+)\b",
     re.I,
 )
 _CONDITIONAL = re.compile(
-    r"\b(?:as\s+tolerated|gradual\w*|slow\w*|when\s+you\s+(?:feel|are|can|no\s+longer)|as\s+you\s+feel|a\s+little|light|gentle|while\s+(?:you|taking|on)|if\s+you)\b",
+    r"\b(?:as\s+tolerated|gradual\w*|slow\w*|when\s+you\s+(?:feel|are|can|no\s+longer)|as\s+you\s+feel|a\s+little"
+    r"|light|gentle|while\s+(?:you|taking|on)|if\s+you)\b",
     re.I,
 )
 

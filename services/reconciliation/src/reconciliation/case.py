@@ -93,7 +93,7 @@ def build_case(
         in_medicines = sentence.section is SectionKey.MEDICATIONS
         for statement in medication_statements(sentence.text, known, medicines_section=in_medicines):
             drug = _link(chart, sentence, statement, knowledge, drugs)
-            if drug is not None:
+            if drug is not None and not _only_a_reminder(drug, drugs):
                 drugs.append(drug)
         if in_medicines or sentence.section is SectionKey.REASON:
             continue
@@ -124,6 +124,14 @@ def _link(
         # or the advice is to keep off something the patient has no order for.
         return None
     return DraftedDrug(sentence, statement, order, resolved)
+
+
+def _only_a_reminder(drug: DraftedDrug, before: list[DraftedDrug]) -> bool:
+    # "Take all of your heart medicines: aspirin, ..." adds nothing to the line that said how much of it to take.
+    statement = drug.statement
+    says_how = statement.dose is not None or statement.frequency is not None or statement.ceiling is not None
+    told = any(other.order is drug.order for other in before if drug.order is not None)
+    return drug.taken and told and not says_how
 
 
 def _spellings(statement: MedicationStatement) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ CONCEPTS: dict[str, re.Pattern[str]] = {
     concept: re.compile(pattern, re.I)
     for concept, pattern in {
         "heart attack": r"\bheart attack\b|\bmyocardial infarct\w*|\b(?:n?stemi)\b|\bacute mi\b|\bacute coronary\b",
-        "heart failure": r"\bheart failure\b|\bchf\b|\bcongestive\b|\bcardiomyopath\w*|\bhfref\b|\bhfpef\b|\bweak heart\b",
+        "heart failure": r"\bheart failure\b|\bchf\b|\bcongestive\b|\bcardiomyopath\w*|\bhfref\b|\bhfpef\b"
+                         r"|\bweak heart\b",
         "stroke": r"\bstroke\b|\bcerebral infarct\w*|\bcva\b|\bcerebrovascular accident\b",
         "pneumonia": r"\bpneumonia\b|\blung infection\b",
         "COPD": r"\bcopd\b|\bchronic obstructive\b|\bemphysema\b",
@@ -19,13 +20,16 @@ CONCEPTS: dict[str, re.Pattern[str]] = {
         "kidney injury": r"\bkidney (?:injury|failure|disease|problem)\w*|\brenal\b|\baki\b|\bckd\b|\bnephr\w*",
         "blood clot in the lung": r"\bpulmonary embol\w*|\bclots? in (?:the |your )?lungs?\b",
         "blood clot in a vein": r"\bdeep vein\b|\bdvt\b|\bdeep venous\b|\bclots? in (?:the |your )?legs?\b",
-        "broken hip": r"\bhip fracture\b|\bbroken hip\b|\bneck of (?:the )?femur\b|\bfemoral (?:neck|fracture)\b|\bfractured? (?:of )?(?:the )?(?:hip|neck of femur)\b",
+        "broken hip": r"\bhip fracture\b|\bbroken hip\b|\bneck of (?:the )?femur\b|\bfemoral (?:neck|fracture)\b"
+                      r"|\bfractured? (?:of )?(?:the )?(?:hip|neck of femur)\b",
         "gallbladder": r"\bgallbladder\b|\bcholecyst\w*|\bgallstones?\b|\bcholelith\w*|\bbiliary\b",
         "appendicitis": r"\bappendic\w*|\bappend?ectomy\b",
         "sepsis": r"\bsepsis\b|\bseptic\b|\bblood infection\b",
         "atrial fibrillation": r"\batrial fib\w*|\bafib\b|\ba-fib\b|\birregular heart\w*",
         "urinary infection": r"\burinary tract\b|\buti\b|\burine infection\b|\bpyeloneph\w*|\bbladder infection\b",
-        "childbirth": r"\bdeliver\w*|\bbirth\b|\bbaby\b|\bcesarean\b|\bc-section\b|\bliveborn\b|\bpregnan\w*|\bnewborn\b|\bpostpartum\b|\bborn\b",
+        "childbirth": r"\bdelivery\b|\bdelivered (?:a|your|vaginally)\b"
+        r"|\bbirth\b|\bbaby\b|\bcesarean\b|\bc-section\b|\bliveborn\b|\bpregnan\w*"
+                      r"|\bnewborn\b|\bpostpartum\b|\bborn\b",
         "cancer": r"\bcancer\b|\bmalignan\w*|\bcarcinoma\b|\btumou?r\b|\blymphoma\b|\bleukemia\b",
         "pancreatitis": r"\bpancreatit\w*",
         "skin infection": r"\bcellulitis\b|\bskin infection\b",

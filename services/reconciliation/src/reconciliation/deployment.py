@@ -1,5 +1,6 @@
 """The Ray Serve application ``reconciliation``: handles to the services beside it, and the HTTP ingress."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -30,7 +31,8 @@ _FAILURE_CODES = frozenset(
 class HandleDrafting:
     """``Drafting`` by the deployment handle of another Serve application, looked up for each draft.
 
-    The handle is not kept: one that outlives its application queues calls for ever instead of failing.
+    The handle is not kept: one that outlives its application queues calls for ever instead of failing, while
+    looking it up fails at once.
     """
 
     def __init__(self, application: str) -> None:
@@ -40,7 +42,7 @@ class HandleDrafting:
         """See ``Drafting.draft``."""
         events = None
         try:
-            handle: Any = serve.get_app_handle(self._application)
+            handle = await _handle(self._application)
             events = handle.options(stream=True).draft.remote(request.model_dump(mode="json"))
             async for raw in events:
                 yield _event(raw)
@@ -55,6 +57,11 @@ class HandleDrafting:
         finally:
             if events is not None:
                 events.cancel()
+
+
+async def _handle(application: str) -> Any:
+    # The look-up is a blocking call to the Serve controller: off the event loop, so that deadlines still run.
+    return await asyncio.to_thread(serve.get_app_handle, application)
 
 
 def _event(raw: object) -> DraftEvent:
@@ -75,7 +82,7 @@ class HandleEvidence:
         """See ``EvidenceSource.evidence``."""
         response = None
         try:
-            handle: Any = serve.get_app_handle(self._application)
+            handle = await _handle(self._application)
             response = handle.evidence.remote(query.model_dump(mode="json"))
             return Evidence.model_validate(await response)
         except ValidationError as error:
@@ -104,4 +111,10 @@ def ingress() -> Litestar:
 
 def app(_: Mapping[str, str]) -> serve.Application:
     """Return the application for a Serve config whose ``import_path`` is ``reconciliation.deployment:app``."""
-    return serve.deployment(name="Reconciliation")(serve.ingress(ingress)()).bind()
+    deployment = serve.deployment(
+        name="Reconciliation",
+        ray_actor_options={"num_cpus": 0.25},
+        max_ongoing_requests=16,
+        max_queued_requests=64,
+    )
+    return deployment(serve.ingress(ingress)()).bind()

@@ -18,7 +18,8 @@ _FORM = re.compile(
 )
 # Salts and hydrates do not make another drug. Never stripped from the front: sodium bicarbonate, potassium chloride.
 _SALT = re.compile(
-    r"(?<=\w)\s+(?:hydrochloride|hcl|hydrobromide|sodium|potassium|calcium|magnesium|succinate|tartrate|bitartrate|maleate"
+    r"(?<=\w)\s+(?:hydrochloride|hcl|hydrobromide|sodium|potassium|calcium|magnesium|succinate|tartrate|bitartrate"
+    r"|maleate"
     r"|besylate|mesylate|tosylate|fumarate|acetate|sulfate|sulphate|phosphate|citrate|bromide|nitrate|gluconate|lactate"
     r"|dihydrate|monohydrate|trihydrate|anhydrous|etexilate|medoxomil|cilexetil|axetil|proxetil|xinafoate|propionate"
     r"|furoate|disodium|dipropionate|valerate|palmitate|decanoate|pamoate|oxalate|mononitrate|dinitrate)\b",
@@ -36,7 +37,7 @@ def plain_name(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def name_parts(name: str) -> tuple[str, ...]:
-    """Return the ingredient-like parts of a name in the order written, without salts: ``("oxycodone", "acetaminophen")``."""
+    """Return the ingredient-like parts of a name in the order written, without salts."""
     parts = (_SALT.sub("", part).strip(" .-") for part in _SEPARATOR.split(plain_name(name)))
     return tuple(part for part in parts if part)
 

@@ -13,17 +13,21 @@ __all__ = ["follow_up_statements", "visit_kind"]
 
 _VISIT = re.compile(
     r"\bfollow(?:ing)?[\s-]*up\b|\bsee\s+(?:your|the|a|an|dr)\b|\bappointments?\b|\bvisits?\b|\bcheck-?\s?ups?\b"
-    r"|\bcome\s+back\b|\b(?:return|go)\s+(?:back\s+)?to\s+(?:the\s+|your\s+)?(?:\w+\s+)?(?:clinic|office)\b|\bbe\s+seen\b"
+    r"|\bcome\s+back\b|\b(?:return|go)\s+(?:back\s+)?to\s+(?:the\s+|your\s+)?(?:\w+\s+)?(?:clinic|office)\b"
+    r"|\bbe\s+seen\b"
     r"|\bmeet\s+with\b|\b(?:repeat|get|have)\s+(?:your\s+|a\s+)?(?:blood\s+tests?|labs?|x-?ray)\b",
     re.I,
 )
 _WARNING = re.compile(
-    r"\b(?:if|when)\s+(?:you|your|symptoms|the|there|any|pain|fever|it)\b|\bright\s+away\b|\bemergency\b|\b911\b|\bER\b|\burgent\b|\bquestions\b",
+    r"\b(?:if|when)\s+(?:you|your|symptoms|the|there|any|pain|fever|it)\b|\bright\s+away\b|\bemergency\b|\b911\b"
+    r"|\bER\b|\burgent\b|\bquestions\b",
     re.I,
 )
 _INTERVAL = re.compile(
-    rf"\b(?:in|within|after|by|for)\s+(?:about\s+|the\s+next\s+|approximately\s+|around\s+|no\s+(?:more|later)\s+than\s+|at\s+most\s+)?"
-    rf"(?P<n>{NUMBER})(?:{RANGE}(?P<m>{NUMBER}))?[\s-]*(?P<u>{TIME_UNIT})\b(?:\s+(?:after|of|from)\s+(?:you\s+leave|going\s+home|leaving|discharge|now|today)\b)?"
+    rf"\b(?:in|within|after|by|for)\s+(?:about\s+|the\s+next\s+|approximately\s+|around\s+|no\s+(?:more"
+    rf"|later)\s+than\s+|at\s+most\s+)?"
+    rf"(?P<n>{NUMBER})(?:{RANGE}(?P<m>{NUMBER}))?[\s-]*(?P<u>{TIME_UNIT})\b(?:\s+(?:after|of|from)\s+(?:you\s+leave"
+    rf"|going\s+home|leaving|discharge|now|today)\b)?"
     rf"|(?P<n2>{NUMBER})(?:{RANGE}(?P<m2>{NUMBER}))?[\s-]*(?P<u2>{TIME_UNIT})\b(?=\s+(?:after|from|follow))",
     re.I,
 )

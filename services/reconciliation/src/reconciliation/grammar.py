@@ -35,7 +35,7 @@ NUMBER = rf"(?:(?<![\w.])(?:{_WORDS})(?![\w/])|(?<![\w.,])(?:{_DIGITS}))"
 _MASS = r"mg/m2|mg/m²|mg/kg|mcg/kg|mgs?|mcg|µg|μg|ug|gm|g|milligrams?|micrograms?|grams?|mmol|m[Ee]q|milliequivalents?"
 _OTHER = r"international\s+units?|units?|iu|u|ml|milliliters?|millilitres?|cc"
 _FORMS = (
-    r"tablets?|tabs?|pills?|capsules?|caps?|puffs?|inhalations?|actuations?|drops?|patch(?:es)?|sprays?"
+    r"tablets?|tabs?|pills?(?!\s*(?:box|organi[sz]er|bottle))|capsules?|caps?|puffs?|inhalations?|actuations?|drops?|patch(?:es)?|sprays?"
     r"|suppositor(?:y|ies)|lozenges?|applications?|vials?|packets?"
 )
 DOSE_UNIT = rf"(?:{_MASS}|{_OTHER}|{_FORMS})(?![\w/])"
@@ -78,7 +78,13 @@ _AMOUNT = re.compile(rf"(?P<a>{NUMBER})(?:{RANGE}(?P<b>{NUMBER}))?[\s-]*(?P<u>{D
 _PER_FORM = re.compile(
     rf"[\s-]*(?:(?:{_FORMS})(?!\w)|each\b(?!\s+(?:day|morning|night|evening|time|meal))|(?:per|a)\s+(?:{_FORMS}))", re.I
 )
-_COUNT_BEFORE = re.compile(rf"(?P<n>{NUMBER})\s+$", re.I)
+_COUNT_BEFORE = re.compile(rf"(?P<n>{NUMBER})\s+(?:of\s+(?:a|an|one)\s+)?$", re.I)
+# "changed from 20 mg to 40 mg": what was taken before is not what is to be taken.
+_FORMER = re.compile(
+    rf"\bfrom\s+(?:{NUMBER})[\s-]*{DOSE_UNIT}(?=[^.;]{{0,40}}?\bto\b)|\b(?:instead\s+of|used\s+to\s+take|was|not)\s+"
+    rf"(?:{NUMBER})[\s-]*{DOSE_UNIT}",
+    re.I,
+)
 _CONCENTRATION = re.compile(
     rf"(?P<a>{_DIGITS})\s*(?P<u>{_MASS}|units?)\s*(?:/|per)\s*(?P<b>{_DIGITS})?\s*(?:ml|milliliters?)\b", re.I
 )
@@ -96,7 +102,7 @@ def concentration(text: str) -> tuple[int, int, Quantity] | None:
 def amounts(text: str) -> list[Amount]:
     """Return the doses in ``text`` in reading order; liquids' strengths and daily frequencies are not doses."""
     found: list[Amount] = []
-    plain = masked(text, [m.span() for m in _CONCENTRATION.finditer(text)])
+    plain = masked(text, [m.span() for one in (_CONCENTRATION, _FORMER) for m in one.finditer(text)])
     taken: list[tuple[int, int]] = []
     for match in _COMBINATION.finditer(plain):
         values = [number_of(match[name]) for name in ("a", "b", "c") if match[name]]

@@ -8,7 +8,7 @@ from reconciliation.case import DraftedDrug
 from reconciliation.drug_names import name_parts
 from reconciliation.statements import MedicationStatement
 from reconciliation.units import compare, multiply
-from reconciliation.wording import quantity, times
+from reconciliation.wording import dose_words, quantity, times
 
 __all__ = ["Intake", "intake", "says"]
 
@@ -87,7 +87,7 @@ def says(drug: DraftedDrug) -> str:
     statement: MedicationStatement = drug.statement
     words = [drug.name]
     if statement.dose is not None:
-        words.append("/".join(quantity(part) for part in statement.dose.high))
+        words.append(dose_words(statement.dose.low, statement.dose.high))
     if statement.frequency is not None and statement.frequency.high is not None:
         words.append(times(statement.frequency.high))
     if statement.as_needed:

@@ -12,19 +12,22 @@ from reconciliation.grammar import DOSE_UNIT, NUMBER, Amount, amounts, concentra
 from reconciliation.medication_words import ADVICE, CHANGES, STOP, STOPPED_AFTER, TAKE, names_after_verbs
 from reconciliation.rhythm import as_needed, durations, frequency
 from reconciliation.statements import Action, Ceiling, Dose, MedicationStatement, Place
-from reconciliation.units import in_unit, multiply, unit_of
+from reconciliation.units import compare, in_unit, multiply, unit_of
 
 __all__ = ["clauses", "medication_statements"]
 
 _CLAUSE_END = re.compile(r"(?<!\b[A-Za-z])(?<!\bDr)(?<!\bvs)[.;!?]\s+(?=[A-Z(\d])|\n")
 _CEILING = re.compile(
     rf"\b(?:(?:do\s+not|don't|never)\s+(?:take|use|exceed|go\s+over|have)(?:\s+more\s+than)?|(?:no|not)\s+more\s+than"
-    rf"|up\s+to(?:\s+a\s+(?:total|maximum)\s+of)?|(?:a\s+)?max(?:imum)?(?:\s+of)?:?|at\s+most)\s+"
+    rf"|up\s+to(?:\s+a\s+(?:total|maximum)\s+of)?|(?:a\s+)?max(?:imum)?(?:\s+dose)?(?:\s+of)?:?|at\s+most)\s+"
     rf"(?P<n>{NUMBER})\s*(?P<u>{DOSE_UNIT})(?:\s+(?:of|total)\s*[\w\s-]{{0,30}}?)?\s*"
     rf"(?:in|per|a|each|every|/)\s*(?:any\s+|one\s+|a\s+)?(?:single\s+)?(?:day|24[\s-]*hours?(?:\s+period)?)\b",
     re.I,
 )
 _CONJUNCTION = re.compile(r"\s*(?:,\s*(?:and\s+)?|;\s*|\band\b|\bthen\b|\bplus\b|\bor\b)\s*", re.I)
+_EQUALS = re.compile(
+    r"\s*(?:\(\s*(?:about\s+|a\s+total\s+of\s+|total\s+|=\s*)?|[=,]?\s*(?:for\s+a\s+total\s+of|or|=)\s*)", re.I
+)
 _ALIAS = re.compile(r"\s*\(\s*(?:also\s+called\s+|brand\s+name:?\s+)?([A-Za-z][A-Za-z'-]+(?:\s[A-Za-z'-]+)?)\s*\)")
 
 
@@ -63,10 +66,15 @@ def medication_statements(
 
 def _groups(text: str, known: Sequence[str], medicines_section: bool) -> list[tuple[int, int, list[_Mention]]]:
     groups: list[tuple[int, int, list[_Mention]]] = []
+    opening: int | None = None
     for place in clauses(text):
         mentions = _mentions(text, place, known, medicines_section)
         if mentions:
-            groups.append((place.start, place.end, mentions))
+            # "Take 2 tablets every 6 hours. (Acetaminophen 325 mg)": the dose may stand before the name.
+            groups.append((place.start if opening is None else opening, place.end, mentions))
+            opening = None
+        elif not groups and _has_dose(place.of(text)) and not ADVICE.search(place.of(text)):
+            opening = place.start if opening is None else opening
         elif groups and not ADVICE.search(place.of(text)):
             groups[-1] = (groups[-1][0], place.end, groups[-1][2])
     return groups
@@ -201,7 +209,12 @@ def _dose(text: str, offset: int) -> Dose | None:
     if not strengths:
         count = counts[0]
         return Dose(Place(offset + count.start, offset + count.end), count.parts, (count.high,))
-    first = strengths[0]
+    plain = [amount for amount in strengths if not amount.per_form]
+    first = plain[0] if plain and not counts else strengths[0]
+    if len(first.parts) == 1 and len({(amount.parts[0].value, amount.parts[0].unit) for amount in plain}) > 1:
+        varying = _varying(text, offset, plain)
+        if varying is not None:
+            return varying
     liquid = concentration(text)
     if liquid and first.high.unit == "mL":
         parts = (multiply(liquid[2], first.parts[0].value),)
@@ -225,6 +238,14 @@ def _dose(text: str, offset: int) -> Dose | None:
     return replace(multiplied, other=high if high_n != 1 else None)
 
 
+def _varying(text: str, offset: int, doses: list[Amount]) -> Dose | None:
+    ordered = sorted(doses, key=lambda amount: amount.high.value)
+    if compare(ordered[0].high, ordered[-1].high) in (0, None):
+        return None
+    place = _whole(text, offset, min(one.start for one in doses), max(one.end for one in doses))
+    return Dose(place, ordered[0].parts, (ordered[-1].high,), varies=True)
+
+
 def _whole(text: str, offset: int, start: int, end: int) -> Place:
     # A correction replaces this place, so a bracket opened inside it must be closed inside it.
     closes = text[start:end].count("(") > text[start:end].count(")") and text[end : end + 1] == ")"
@@ -242,6 +263,4 @@ def _times(parts: tuple[Quantity, ...], number: float) -> tuple[Quantity, ...]:
 def _in_brackets(text: str, strength: Amount, count: Amount) -> bool:
     first, second = sorted((strength, count), key=lambda amount: amount.start)
     between = text[first.end : second.start]
-    return ("(" in between and ")" not in between) or re.fullmatch(
-        r"\s*[=,]?\s*(?:for\s+a\s+total\s+of|or|=)\s*", between
-    ) is not None
+    return _EQUALS.fullmatch(between) is not None

@@ -16,7 +16,8 @@ _TAKE_VERBS = (
 TAKE = re.compile(rf"\b(?:{_TAKE_VERBS})\b", re.I)
 STOP = re.compile(
     r"\b(?:stop(?:ped)?(?:\s+(?:taking|using))?|quit(?:\s+taking)?|discontinued?|hold"
-    r"|(?:do\s+not|don't|never|should\s+not|must\s+not|cannot|no\s+longer)\s+(?:take|use|start|restart|need(?:\s+to\s+take)?)(?:\s+any)?"
+    r"|(?:do\s+not|don't|never|should\s+not|must\s+not|cannot|no\s+longer)\s+(?:take|use|start|restart"
+    r"|need(?:\s+to\s+take)?)(?:\s+any)?"
     r"|avoid(?:\s+(?:taking|using))?)\b",
     re.I,
 )
@@ -24,23 +25,31 @@ STOP = re.compile(
 ADVICE = re.compile(
     r"\b(?:ask|talk\s+(?:to|with)|check\s+with|call|tell|before\s+(?:you\s+)?(?:tak|start|us)\w*|without\s+asking"
     r"|(?:do\s+not|don't|never)\s+(?:stop|skip|miss|run\s+out|crush|break|chew|double|share|change)"
-    r"|instead\s+of|allerg\w+\s+to|side\s+effects?\s+of|while\s+(?:you\s+)?(?:are\s+)?(?:tak\w+|us\w+|on)|because\s+you\s+(?:are\s+)?tak\w+"
-    r"|(?:together\s+)?with\s+(?:your\s+)?$|if\s+you\s+(?:take|miss|forget)|than\s+your?|blood\s+test\w*|level\w*\s+of)\b"
+    r"|instead\s+of|allerg\w+\s+to|side\s+effects?\s+of|while\s+(?:you\s+)?(?:are\s+)?(?:tak\w+|us\w+|on)"
+    r"|because\s+you\s+(?:are\s+)?tak\w+"
+    r"|(?:together\s+)?with\s+(?:your\s+)?$|if\s+you\s+(?:take|miss|forget)|than\s+your?|blood\s+test\w*"
+    r"|level\w*\s+of)\b"
     r"|\bwith\s+(?:your\s+)?$",
     re.I,
 )
-CHANGES: tuple[tuple[re.Pattern[str], MedicationChange], ...] = (
-    (re.compile(r"(?:^|[(\[\s])new(?:\s+medic\w+)?\s*[:)\]–-]|\bstart(?:\s+taking)?\b|\bbegin\s+taking\b", re.I), MedicationChange.NEW),
-    (re.compile(r"(?:^|[(\[\s])changed?(?:\s+(?:dose|medic\w+))?\s*[:)\]–-]", re.I), MedicationChange.CHANGED),
-    (
-        re.compile(r"(?:^|[(\[\s])(?:continued?|same|no\s+change)\s*[:)\]–-]|\bkeep\s+(?:taking|using)\b|\bcontinue\b", re.I),
-        MedicationChange.CONTINUED,
-    ),
-    (
-        re.compile(r"(?:^|[(\[\s])(?:stop(?:ped)?|discontinued?)\s*[:)\]–-]|\bstop(?:\s+(?:taking|using))?\b|\bno\s+longer\b", re.I),
-        MedicationChange.STOPPED,
-    ),
-)  # fmt: skip
+CHANGES: tuple[tuple[re.Pattern[str], MedicationChange], ...] = tuple(
+    (re.compile(pattern, re.I), meaning)
+    for pattern, meaning in (
+        (
+            r"(?:^|[(\[\s])new(?:\s+medic\w+)?\s*[:)\]–-]|\bstart(?:\s+taking)?\b|\bbegin\s+taking\b",
+            MedicationChange.NEW,
+        ),
+        (r"(?:^|[(\[\s])changed?(?:\s+(?:dose|medic\w+))?\s*[:)\]–-]", MedicationChange.CHANGED),
+        (
+            r"(?:^|[(\[\s])(?:continued?|same|no\s+change)\s*[:)\]–-]|\bkeep\s+(?:taking|using)\b|\bcontinue\b",
+            MedicationChange.CONTINUED,
+        ),
+        (
+            r"(?:^|[(\[\s])(?:stop(?:ped)?|discontinued?)\s*[:)\]–-]|\bstop(?:\s+(?:taking|using))?\b|\bno\s+longer\b",
+            MedicationChange.STOPPED,
+        ),
+    )
+)
 STOPPED_AFTER = re.compile(
     r"\s*(?:[:,–-]\s*|\(\s*|\s+(?:has\s+been|was|is|were|are)\s+)(?:stop(?:ped)?|discontinued|do\s+not\s+take)\b", re.I
 )
@@ -52,6 +61,8 @@ def _words(text: str) -> frozenset[str]:
 
 _NEVER_FIRST = _words(
     """
+    new change changed continued stopped stopping same medicine medicines note important warning reason purpose
+    then total extra half additional another full whole box breathe spray rub dab insert squeeze swish mix
     take taking use using inhale inject injecting apply applying place give swallow chew dissolve start begin
     continue resume restart keep put stop avoid hold drink one two three four five six a an the your this that
     these those it its them they all any each every one some both other another same next with without by to for
@@ -87,8 +98,14 @@ _AFTER_VERB = re.compile(
 _AT_START = re.compile(rf"^\s*(?:[-•*]\s*|\d+\.\s*)?(?P<name>{_WORD}(?:\s+{_WORD}){{0,3}})\s*(?=[\0:(–-]|,\s*\0)", re.I)
 _BETWEEN = r"[\0\s()]*(?:by\s+mouth[\0\s]*)?"
 _JOINED = re.compile(
-    rf"{_BETWEEN}(?:\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[\0\s]*(?P<name>{_WORD})(?=[\s\0]*(?:,|\.|$|\0|and\b|or\b))",
+    rf"{_BETWEEN}(?:\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[\0\s]*(?P<name>{_WORD})(?=[\s\0]*(?:,|\.|$|\0|and\b"
+    rf"|or\b))",
     re.I,
+)
+
+
+_BEFORE_DOSE = re.compile(
+    rf"(?:,|;|\band\b|\bplus\b|\bthen\b)\s*(?:also\s+)?(?P<name>{_WORD}(?:\s+{_WORD}){{0,3}})\s*\0", re.I
 )
 
 
@@ -105,10 +122,14 @@ def names_after_verbs(clause: str, medicines_section: bool) -> list[tuple[int, i
         spans.append(liquid[:2])
     plain = masked(clause, spans)
     found: list[tuple[int, int, bool]] = []
-    for pattern in (_AFTER_VERB, *((_AT_START,) if medicines_section and dosed else ())):
+    patterns = (_AFTER_VERB, *((_AT_START, _BEFORE_DOSE) if medicines_section and dosed else ()))
+    doses = {amount.start for amount in amounts(clause) if not amount.is_count}
+    for pattern in patterns:
         for match in pattern.finditer(plain):
             span = _name_span(plain, match.start("name"), match.end("name"))
             if span and ADVICE.search(plain, 0, span[0]) and not amounts(clause):
+                continue
+            if pattern is _BEFORE_DOSE and match.end() - 1 not in doses:
                 continue
             if span and not any(span[0] < other[1] and other[0] < span[1] for other in found):
                 found.append((*span, bool(amounts(clause))))

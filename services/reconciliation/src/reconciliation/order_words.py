@@ -14,9 +14,9 @@ from reconciliation.limits import compared
 from reconciliation.rhythm import frequency
 from reconciliation.statements import Place
 from reconciliation.units import compare, multiply, unit_of
-from reconciliation.wording import number, quantity, times
+from reconciliation.wording import dose_words, times
 
-__all__ = ["Ordered", "ask_first", "dose_words", "order_correction", "ordered"]
+__all__ = ["Ordered", "ask_first", "order_correction", "ordered"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,6 @@ def ordered(order: ChartMedication) -> Ordered:
     return Ordered(low, high, first, second)
 
 
-def dose_words(low: Sequence[Quantity], high: Sequence[Quantity]) -> str:
-    """Write a dose: 500 mg; 40 to 50 mg; 5/325 mg."""
-    if len(high) > 1:
-        return "/".join(number(part.value) for part in high) + " " + quantity(high[-1]).split(" ", 1)[1]
-    if compare(low[0], high[0]) == 0:
-        return quantity(high[0])
-    return f"{number(low[0].value)} to {quantity(high[0])}"
-
-
 def ask_first(drug: DraftedDrug, about: str) -> str:
     """Write the sentence that takes the place of an instruction nobody may follow as it stands."""
     return f"Ask your care team to confirm your {about} of {drug.name} before you take it."
@@ -73,7 +64,9 @@ def order_correction(
     if len(chart.high) != 1 or chart.times_high is None or unit_of(chart.high[0].unit) is None:
         return None
     comparison = compared(limits, chart.high[0], multiply(chart.high[0], max(1.0, chart.times_high)))
-    if comparison.above or not comparison.within or statement.dose is None or statement.frequency is None:
+    if comparison.above or not comparison.within or statement.frequency is None:
+        return None
+    if statement.dose is None or statement.dose.varies:
         return None
     same_dose = len(statement.dose.high) == 1 and compare(statement.dose.high[0], chart.high[0]) == 0
     same_times = statement.frequency.high == chart.times_high

@@ -11,7 +11,8 @@ from reconciliation.units import MONTH_DAYS, unit_of
 __all__ = ["TIME_UNIT", "Duration", "Frequency", "as_needed", "durations", "frequency", "time_span"]
 
 TIME_UNIT = r"(?:minutes?|mins?|hours?|hrs?|days?|weeks?|wks?|months?|years?)"
-_COUNT = rf"(?P<n>{NUMBER})(?:{RANGE}(?P<m>{NUMBER}))?"
+# Labels repeat numbers in words: "every 6 (six) hours".
+_COUNT = rf"(?P<n>{NUMBER})(?:\s*\([a-z]+\))?(?:{RANGE}(?P<m>{NUMBER})(?:\s*\([a-z]+\))?)?"
 _A_DAY = r"(?:(?:a|per|each|every|in\s+a|in|/)\s*(?:day|24\s*hours)\b|daily\b)"
 
 
@@ -62,14 +63,19 @@ _EXPLICIT: tuple[tuple[re.Pattern[str], str | float], ...] = tuple(
         (r"\b(?:every|each)\s+day\b|(?<!once )(?<!twice )(?<!times )(?<!time )(?<!x )\bdaily\b|\bq\.?d\b", 1.0),
     )
 )
-# Times of the day that each mean one administration when no explicit rhythm is given.
+# Times of the day that each mean one administration when no explicit rhythm is given. Two names for one time
+# ("every night at bedtime") are one administration.
 _MOMENTS = re.compile(
-    r"\b(?:(?:every|each|in\s+the|at)\s+(?:morning|afternoon|evening|night)|(?:every|each)\s+(?:bedtime|noon)"
-    r"|(?:at\s+|before\s+)bed(?:time)?|at\s+noon|with\s+(?:breakfast|lunch|dinner|supper|your\s+evening\s+meal)"
-    r"|before\s+(?:breakfast|lunch|dinner|supper)|after\s+(?:breakfast|lunch|dinner|supper)|q\.?h\.?s|nightly"
-    r"|(?<=\band\s)(?:evening|night|bedtime))\b",
+    r"\b(?:(?:(?:every|each|in\s+the|at)\s+(?P<a>morning|afternoon|evening|night))|(?:every|each)\s+(?P<b>bedtime|noon)"
+    r"|(?:at\s+|before\s+)(?P<c>bed)(?:time)?|at\s+(?P<d>noon)|(?:with|before|after)\s+(?P<e>breakfast|lunch|dinner|supper)"
+    r"|q\.?(?P<f>h\.?s)|(?P<g>nightly)|(?<=\band\s)(?P<h>evening|night|bedtime|breakfast|lunch|dinner))\b",
     re.I,
 )
+_SAME_TIME = {
+    "morning": "morning", "breakfast": "morning", "noon": "noon", "lunch": "noon", "afternoon": "noon",
+    "evening": "evening", "dinner": "evening", "supper": "evening",
+}  # fmt: skip
+_WEEKDAYS = re.compile(r"\bon\s+(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b(?:[\s,]|\band\b|\w+days?\b)*", re.I)
 _MEALS = re.compile(r"\b(?:with|before|after)\s+(?:each\s+|every\s+|your\s+)?meals?\b|\bthree\s+meals\b", re.I)
 _AS_NEEDED = re.compile(
     r"\b(?:as|if|when|only\s+when|only\s+if)\s+(?:you\s+)?need(?:ed)?(?:\s+it)?\b|\bp\.?r\.?n\b"
@@ -77,7 +83,8 @@ _AS_NEEDED = re.compile(
     re.I,
 )
 _DURATION = re.compile(
-    rf"\b(?:for\s+(?:up\s+to\s+|at\s+least\s+|about\s+|only\s+|another\s+)?(?:the\s+)?(?:next\s+|first\s+)?|x\s*){_COUNT}[\s-]*"
+    rf"\b(?:for\s+(?:up\s+to\s+|at\s+least\s+|about\s+|only\s+|another\s+)?(?:the\s+)?(?:next\s+|first\s+)?"
+    rf"|x\s*){_COUNT}[\s-]*"
     rf"(?P<more>more\s+)?(?P<u>{TIME_UNIT})\b(?!\s*(?:before|after)\s+(?:eat|meal|bed))",
     re.I,
 )
@@ -104,12 +111,27 @@ def frequency(text: str) -> Frequency | None:
         return Frequency(found[0].start, found[0].end if len(found) == 1 else found[-1].end, min(lows), min(highs))
     moments = list(_MOMENTS.finditer(text))
     if moments:
-        return Frequency(moments[0].start(), moments[-1].end(), float(len(moments)), float(len(moments)))
+        often = float(_distinct(text, moments))
+        return Frequency(moments[0].start(), moments[-1].end(), often, often)
+    weekdays = _WEEKDAYS.search(text)
+    if weekdays:
+        often = len(set(re.findall(r"(\w+)days?\b", weekdays[0].lower()))) / 7
+        return Frequency(weekdays.start(), weekdays.start() + len(weekdays[0].rstrip(" ,")), often, often)
     meals = _MEALS.search(text)
     # "with meals" says how, and only where a number of meals is meant does it say how often.
     if meals and re.search(r"each|every|three", meals[0], re.I):
         return Frequency(meals.start(), meals.end(), 3.0, 3.0)
     return None
+
+
+def _distinct(text: str, moments: list[re.Match[str]]) -> int:
+    times: list[str] = []
+    for position, match in enumerate(moments):
+        word = next(one for one in match.groups() if one).lower()
+        joined = position > 0 and not text[moments[position - 1].end() : match.start()].strip()
+        if not joined:
+            times.append(_SAME_TIME.get(word, "night"))
+    return len(set(times))
 
 
 def _meant(match: re.Match[str], meaning: str | float) -> tuple[float | None, float | None]:

@@ -45,12 +45,14 @@ class Dose:
     """One administration. ``low`` and ``high`` are one quantity, or one per ingredient of a combination.
 
     ``other`` is a second reading of the same words ("metformin 500 mg, 2 tablets" is 500 mg or 1,000 mg).
+    ``varies`` is set when doses differ from time to time (500 mg in the morning and 1,000 mg at night).
     """
 
     place: Place
     low: tuple[Quantity, ...]
     high: tuple[Quantity, ...]
     other: tuple[Quantity, ...] | None = None
+    varies: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from service_contracts.quantity import Quantity
 
-from reconciliation.units import days, unit_of
+from reconciliation.units import compare, days, unit_of
 
-__all__ = ["article", "duration", "joined", "number", "quantity", "times"]
+__all__ = ["dose_words", "duration", "joined", "number", "quantity", "times"]
 
 _SHOWN = {
     "ug": "mcg", "[lb_av]": "pound", "[oz_av]": "ounce", "[iU]": "unit", "h": "hour", "d": "day", "wk": "week",
@@ -31,6 +31,15 @@ def quantity(amount: Quantity) -> str:
     if (countable or shown in _PLURAL) and amount.value != 1:
         shown += "es" if shown.endswith("ch") else "s"
     return f"{number(amount.value)} {shown}"
+
+
+def dose_words(low: Sequence[Quantity], high: Sequence[Quantity]) -> str:
+    """Write a dose: 500 mg; 40 to 50 mg; 5/325 mg."""
+    if len(high) > 1:
+        return "/".join(number(part.value) for part in high) + " " + quantity(high[-1]).split(" ", 1)[1]
+    if compare(low[0], high[0]) == 0:
+        return quantity(high[0])
+    return f"{number(low[0].value)} to {quantity(high[0])}"
 
 
 def duration(time: Quantity) -> str:
@@ -59,8 +68,3 @@ def times(per_day: float) -> str:
 def joined(words: Sequence[str]) -> str:
     """Write a list: a; a and b; a, b and c."""
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
-
-
-def article(word: str) -> str:
-    """Put ``a`` or ``an`` before a word."""
-    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"

@@ -47,7 +47,13 @@ class ClientAssertions:
     async def public_key(self) -> dict[str, Any]:
         """Return the public JWK; its ``kid`` is the RFC 7638 thumbprint."""
         key = ECKey.import_key(await self._secrets.public_key_pem(self._key_name))
-        return {**key.as_dict(private=False), "kid": key.thumbprint(), "alg": "ES384", "use": "sig", "key_ops": ["verify"]}
+        return {
+            **key.as_dict(private=False),
+            "kid": key.thumbprint(),
+            "alg": "ES384",
+            "use": "sig",
+            "key_ops": ["verify"],
+        }
 
     async def key_set(self) -> dict[str, Any]:
         """Return the JWK Set to publish."""

@@ -116,9 +116,7 @@ class SubscriptionReceiver:
         if numbers and max(numbers) > highest:
             await self._inbox.advance(ehr.id, subscription, epoch=epoch, highest=max(numbers))
 
-    def _missed(
-        self, ehr: Ehr, subscription: str, epoch: int, notification: Notification, request_id: str
-    ) -> NewEvent:
+    def _missed(self, ehr: Ehr, subscription: str, epoch: int, notification: Notification, request_id: str) -> NewEvent:
         """An event that makes the worker search for what a gap in the numbers may have hidden."""
         return self._catch_up(ehr, subscription, epoch, f"gap-before-{notification.count}", request_id)
 

@@ -1,6 +1,6 @@
 """POST /subscriptions/{ehr_id}: where EHRs send notifications."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fhir_support.errors import PayloadTooLarge
 from litestar import Request, Response, post
@@ -13,7 +13,7 @@ __all__ = ["route_handlers"]
 
 @post("/subscriptions/{ehr_id:str}", status_code=200, name="subscription-notification")
 async def notify(
-    request: Request[object, object, object],
+    request: Request[Any, Any, Any],
     ehr_id: str,
     container: Annotated[Container, Dependency(skip_validation=True)],
     request_id: str,
@@ -26,7 +26,7 @@ async def notify(
     return Response(content=None, status_code=200)
 
 
-async def _limited_body(request: Request[object, object, object], limit: int) -> bytes:
+async def _limited_body(request: Request[Any, Any, Any], limit: int) -> bytes:
     """Read at most ``limit`` bytes; raise ``PayloadTooLarge`` as soon as there are more."""
     if int(request.headers.get("content-length") or 0) > limit:
         raise PayloadTooLarge

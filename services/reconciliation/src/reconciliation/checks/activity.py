@@ -130,7 +130,8 @@ def _check_statement(
         rule = max(looser, key=lambda one: days(one.restriction.lasts) or 0.0)
         needed = restriction_sentence(rule.restriction)
         findings.contradicted(
-            ClaimKind.ACTIVITY, assertion, span, severity=Severity.HIGH, fact=rule.fact.id, chart=(rule.procedure.source,),
+            ClaimKind.ACTIVITY, assertion, span, severity=Severity.HIGH, fact=rule.fact.id,
+            chart=(rule.procedure.source,),
             facts=[one.fact.id for one in concerned], says=statement.place.of(sentence.text).strip(" ."),
             finding=f"After {rule.protocol.procedure} the protocol says: {needed}",
             correction=_matching_end(statement.place.of(sentence.text), needed),
@@ -140,7 +141,8 @@ def _check_statement(
     if order is not None and order[1] == Outcome.LOOSER:
         findings.contradicted(
             ClaimKind.CHART_FACT, assertion, span, severity=Severity.MODERATE, chart=(order[0].source,),
-            finding=f"The discharge order says: {order[0].text.strip().rstrip('.')}.", says=statement.place.of(sentence.text).strip(" ."),
+            finding=f"The discharge order says: {order[0].text.strip().rstrip('.')}.",
+            says=statement.place.of(sentence.text).strip(" ."),
             correction=_matching_end(statement.place.of(sentence.text), order[0].text.strip().rstrip(".") + "."),
         )  # fmt: skip
         return
@@ -208,8 +210,10 @@ def _check_omissions(case: Case, findings: Findings, rules: list[_Rule]) -> None
             )
             continue
         findings.contradicted(
-            ClaimKind.ACTIVITY, assertion, None, severity=Severity.MODERATE, fact=rule.fact.id, chart=(rule.procedure.source,),
-            finding=f"The document leaves out what the protocol after {rule.protocol.procedure} says: {restriction_sentence(rule.restriction)}",
+            ClaimKind.ACTIVITY, assertion, None, severity=Severity.MODERATE, fact=rule.fact.id,
+            chart=(rule.procedure.source,),
+            finding=f"The document leaves out what the protocol after {rule.protocol.procedure} says: "
+                    f"{restriction_sentence(rule.restriction)}",
             says=f"nothing about {activity}",
         )  # fmt: skip
 

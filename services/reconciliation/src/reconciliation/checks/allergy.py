@@ -15,7 +15,8 @@ __all__ = ["check_allergies", "is_medicine_allergy"]
 # Recorded "allergies" that are none, and those that no medicine belongs to.
 _NO_ALLERGY = re.compile(r"\b(?:no\s+known|nkda|nka|not\s+known|none)\b", re.I)
 _NOT_A_MEDICINE = re.compile(
-    r"\b(?:dust|mites?|pollen|grass|ragweed|mou?ld|dander|cats?|dogs?|wheat|gluten|shellfish|fish|peanuts?|tree\s+nuts?|nuts?|bees?|wasps?|venom|dairy"
+    r"\b(?:dust|mites?|pollen|grass|ragweed|mou?ld|dander|cats?|dogs?|wheat|gluten|shellfish|fish|peanuts?"
+    r"|tree\s+nuts?|nuts?|bees?|wasps?|venom|dairy"
     r"|strawberr\w+|tomato\w*|animal)\b",
     re.I,
 )  # fmt: skip
@@ -113,7 +114,10 @@ def _flag(
 ) -> None:
     correction = None
     if severity is Severity.HIGH:
-        correction = f"Do not take {drug.name}. You have an allergy to {allergy.name} on record. Ask your care team what to take instead."
+        correction = (
+            f"Do not take {drug.name}. You have an allergy to {allergy.name} on record. "
+            "Ask your care team what to take instead."
+        )
     orders = (drug.order.source,) if drug.order else ()
     findings.contradicted(
         ClaimKind.ALLERGY, assertion, case.span(drug), severity=severity, finding=finding, says=f"take {drug.name}",

@@ -103,7 +103,8 @@ def _check_sums(case: Case, findings: Findings, taken: list[DraftedDrug]) -> Non
             fact, _, bound = comparison.above[-1]
             findings.contradicted(
                 ClaimKind.DOSE, assertion, span, severity=Severity.HIGH, fact=fact.id, chart=chart,
-                finding=f"{names} add up to {quantity(total)} of {ingredient} in a day, more than the limit of {quantity(bound)} a day.",
+                finding=f"{names} add up to {quantity(total)} of {ingredient} in a day, more than the limit of "
+                        f"{quantity(bound)} a day.",
                 says=f"{assertion}: {quantity(total)} in a day",
             )  # fmt: skip
         elif not complete or comparison.above:

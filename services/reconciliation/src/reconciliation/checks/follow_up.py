@@ -93,10 +93,13 @@ def _flag_late(case: Case, findings: Findings, visit: _Visit, needs: list[_Need]
     assert statement.latest is not None
     replaces = case.document.span(sentence, statement.interval) if statement.interval else None
     findings.contradicted(
-        ClaimKind.FOLLOW_UP, _words(statement), case.document.span(sentence, statement.place), severity=Severity.MODERATE,
+        ClaimKind.FOLLOW_UP, _words(statement), case.document.span(sentence, statement.place),
+        severity=Severity.MODERATE,
         fact=fact.id, facts=[one.id for one, *_ in needs], chart=(item.source,),
-        finding=f"A visit up to {duration(statement.latest)} after {interval.subject} is later than {quantity(interval.within)}.",
-        says=statement.place.of(sentence.text).strip(" ."), replaces=replaces, correction=f"within {quantity(interval.within)}",
+        finding=f"A visit up to {duration(statement.latest)} after {interval.subject} is later than "
+                f"{quantity(interval.within)}.",
+        says=statement.place.of(sentence.text).strip(" ."), replaces=replaces,
+        correction=f"within {quantity(interval.within)}",
     )  # fmt: skip
 
 
@@ -110,7 +113,8 @@ def _omission(case: Case, findings: Findings, need: _Need) -> None:
         return
     findings.contradicted(
         ClaimKind.FOLLOW_UP, assertion, None, severity=Severity.MODERATE, fact=fact.id, chart=(item.source,),
-        finding=f"After {interval.subject} {_a(interval.visit)} is needed within {quantity(interval.within)}; the document names no visit.",
+        finding=f"After {interval.subject} {_a(interval.visit)} is needed within {quantity(interval.within)}; the "
+                f"document names no visit.",
         says="no follow-up visit",
     )  # fmt: skip
 
@@ -138,7 +142,8 @@ def _judge(
         if within is not None and compare(statement.latest, within) == 1:
             findings.contradicted(
                 ClaimKind.CHART_FACT, assertion, span, severity=Severity.MODERATE, chart=(order.source,),
-                finding=f"The order asks for a visit within {quantity(within)}; the draft allows {duration(statement.latest)}.",
+                finding=f"The order asks for a visit within {quantity(within)}; the draft allows "
+                        f"{duration(statement.latest)}.",
                 says=statement.place.of(sentence.text).strip(" ."),
                 replaces=case.document.span(sentence, statement.interval) if statement.interval else None,
                 correction=f"within {quantity(within)}",

@@ -1,5 +1,6 @@
 """What the draft says of each medicine against the chart's order, and orders the draft leaves out."""
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,11 +14,11 @@ from reconciliation.drug_names import plain_name
 from reconciliation.findings import Findings
 from reconciliation.grammar import route_of
 from reconciliation.intake import says
-from reconciliation.order_words import Ordered, dose_words, ordered
+from reconciliation.order_words import Ordered, ordered
 from reconciliation.rhythm import as_needed
 from reconciliation.statements import Place
 from reconciliation.units import compare
-from reconciliation.wording import duration, times
+from reconciliation.wording import dose_words, duration, times
 
 __all__ = ["check_orders"]
 
@@ -83,20 +84,20 @@ def _replaces(case: Case, drug: DraftedDrug, difference: _Difference) -> Span | 
 
 
 def _differences(drug: DraftedDrug, order: ChartMedication, chart: Ordered) -> Iterator[_Difference]:
-    statement = drug.statement
-    if statement.dose is not None and not _same_dose(drug, chart):
+    statement, name = drug.statement, plain_name(order.name)
+    if statement.dose is not None and _extra(drug):
+        yield _Difference(Severity.MODERATE, f"The order for {name} does not speak of an extra dose.", None, None)
+    elif statement.dose is not None and not _same_dose(drug, chart):
         if chart.high and _comparable(statement.dose.high, chart.high):
             words = dose_words(chart.low, chart.high)
             yield _Difference(
                 Severity.HIGH,
-                f"The order for {drug.name} is {words}; the draft says {statement.dose.place.of(drug.sentence.text)}.",
+                f"The order for {name} is {words}; the draft says {statement.dose.place.of(drug.sentence.text)}.",
                 statement.dose.place,
-                _keeping_name(drug, statement.dose.place, words),
+                None if statement.dose.varies else _keeping_name(drug, statement.dose.place, words),
             )
         elif not chart.high and not order.text:
-            yield _Difference(
-                Severity.MODERATE, f"The order for {drug.name} gives no dose; the draft does.", None, None
-            )
+            yield _Difference(Severity.MODERATE, f"The order for {name} gives no dose; the draft does.", None, None)
     rhythm = statement.frequency
     if rhythm is not None and rhythm.high is not None:
         place = Place(rhythm.start, rhythm.end)
@@ -104,7 +105,7 @@ def _differences(drug: DraftedDrug, order: ChartMedication, chart: Ordered) -> I
             if not (order.as_needed and statement.as_needed and order.text and chart.times_high is not None):
                 yield _Difference(
                     Severity.MODERATE,
-                    f"The order for {drug.name} does not say how often; the draft says {place.of(drug.sentence.text)}.",
+                    f"The order for {name} does not say how often; the draft says {place.of(drug.sentence.text)}.",
                     place,
                     None,
                 )
@@ -112,7 +113,7 @@ def _differences(drug: DraftedDrug, order: ChartMedication, chart: Ordered) -> I
             words = times(chart.times_high)
             yield _Difference(
                 Severity.HIGH,
-                f"The order for {drug.name} is {words}; the draft says {place.of(drug.sentence.text)}.",
+                f"The order for {name} is {words}; the draft says {place.of(drug.sentence.text)}.",
                 place,
                 words,
             )
@@ -120,13 +121,11 @@ def _differences(drug: DraftedDrug, order: ChartMedication, chart: Ordered) -> I
     if statement.as_needed != needed and (statement.as_needed or statement.frequency is not None):
         said = "only as needed" if needed else "on a fixed schedule"
         yield _Difference(
-            Severity.MODERATE, f"The order for {drug.name} is to be taken {said}; the draft says otherwise.", None, None
+            Severity.MODERATE, f"The order for {name} is to be taken {said}; the draft says otherwise.", None, None
         )
     given, route = statement.route, route_of(order.route) or route_of(order.text)
     if given and route and given != route and not {given, route} <= _SAME_WAY:
-        yield _Difference(
-            Severity.MODERATE, f"The order for {drug.name} is {route}; the draft says {given}.", None, None
-        )
+        yield _Difference(Severity.MODERATE, f"The order for {name} is {route}; the draft says {given}.", None, None)
     if (
         statement.duration is not None
         and order.duration is not None
@@ -134,14 +133,14 @@ def _differences(drug: DraftedDrug, order: ChartMedication, chart: Ordered) -> I
     ):
         yield _Difference(
             Severity.MODERATE,
-            f"The order for {drug.name} is for {duration(order.duration)}; the draft says {duration(statement.duration)}.",
+            f"The order for {name} is for {duration(order.duration)}; the draft says {duration(statement.duration)}.",
             statement.duration_place,
             f"for {duration(order.duration)}",
         )
     if statement.change is not None and not _same_change(statement.change, order.change):
         yield _Difference(
             Severity.LOW,
-            f"The chart lists {drug.name} as {order.change.value}; the draft calls it {statement.change.value}.",
+            f"The chart lists {name} as {order.change.value}; the draft calls it {statement.change.value}.",
             None,
             None,
         )
@@ -157,13 +156,19 @@ def _same_change(said: MedicationChange, ordered_: MedicationChange) -> bool:
 
 def _same_dose(drug: DraftedDrug, chart: Ordered) -> bool:
     dose = drug.statement.dose
-    if dose is None or not chart.high:
+    if dose is None or dose.varies or not chart.high:
         return False
     for high in (dose.high, *((dose.other,) if dose.other else ())):
         low = dose.low if high is dose.high else high
         if _equal(high, chart.high) and (_equal(low, chart.low) or _equal(low, chart.high)):
             return True
     return False
+
+
+def _extra(drug: DraftedDrug) -> bool:
+    assert drug.statement.dose is not None
+    before = drug.sentence.text[drug.statement.place.start : drug.statement.dose.place.start]
+    return re.search(r"\b(?:extra|additional)\s*$", before, re.I) is not None
 
 
 def _equal(a: tuple[Quantity, ...], b: tuple[Quantity, ...]) -> bool:
@@ -216,7 +221,9 @@ def _left_out(case: Case, findings: Findings, order: ChartMedication) -> None:
         return
     stopped = order.change is MedicationChange.STOPPED
     act = "stops" if stopped else "orders"
+    severity = Severity.MODERATE if order.change is MedicationChange.CONTINUED else Severity.HIGH
     findings.contradicted(
-        ClaimKind.CHART_FACT, assertion, None, severity=Severity.MODERATE if order.change is MedicationChange.CONTINUED else Severity.HIGH,
-        finding=f"The chart {act} {name}; the document does not say so.", says=f"nothing about {name}", chart=(order.source,),
+        ClaimKind.CHART_FACT, assertion, None, severity=severity,
+        finding=f"The chart {act} {name}; the document does not say so.", says=f"nothing about {name}",
+        chart=(order.source,),
     )  # fmt: skip

@@ -19,8 +19,8 @@ __all__ = ["check_diet", "check_reason"]
 def check_reason(case: Case, findings: Findings) -> None:
     """Judge the sentences on why the patient was in the hospital.
 
-    A sentence agrees when it names a condition, procedure or reason of the chart, in the chart's words or in plain ones;
-    it is contradicted when it names a well-known condition that the chart does not hold at all.
+    A sentence agrees when it names a condition, procedure or reason of the chart, in the chart's words or in plain
+    ones; it is contradicted when it names a well-known condition that the chart does not hold at all.
     """
     stated = [sentence for sentence in case.document.sentences if sentence.section is SectionKey.REASON]
     items: list[tuple[str, ChartReference]] = [
@@ -33,13 +33,14 @@ def check_reason(case: Case, findings: Findings) -> None:
         words, named = content_words(sentence.text), concepts(sentence.text)
         if not words:
             continue
-        span, assertion = case.document.whole(sentence), f"the stay was for: {sentence.text.strip().rstrip('.')}"
+        span, assertion = case.document.whole(sentence), sentence.text.strip().rstrip(".")
         agreeing = [ref for name, ref in items if _names(name, words, named)]
         foreign = named - known
         if foreign and not _spoken_of(foreign, items):
             findings.contradicted(
                 ClaimKind.CHART_FACT, assertion, span, severity=Severity.MODERATE, chart=(case.chart.encounter,),
-                finding=f"The chart of this stay does not name {sorted(foreign)[0]}.", says=sentence.text.strip().rstrip("."),
+                finding=f"The chart of this stay does not name {sorted(foreign)[0]}.",
+                says=sentence.text.strip().rstrip("."),
             )  # fmt: skip
         elif agreeing:
             findings.supported(ClaimKind.CHART_FACT, assertion, span, chart=agreeing)
@@ -80,7 +81,8 @@ def _check_diet(case: Case, findings: Findings, sentence: Sentence, orders: list
     if said and ordered and not _converted(said) <= _converted(ordered):
         findings.contradicted(
             ClaimKind.CHART_FACT, assertion, span, severity=Severity.MODERATE, chart=[ref for _, ref in orders],
-            finding=f"The diet order says: {'; '.join(text.strip().rstrip('.') for text, _ in orders)}.", says=assertion,
+            finding=f"The diet order says: {'; '.join(text.strip().rstrip('.') for text, _ in orders)}.",
+            says=assertion,
         )  # fmt: skip
     elif agreeing:
         findings.supported(ClaimKind.CHART_FACT, assertion, span, chart=agreeing)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -84,10 +85,11 @@ class ClientAuthentication:
         try:
             unverified = jws.extract_compact(unverified_assertion.encode())
             unverified_header = unverified.headers()
-            unverified_claims = jwt.JWTClaimsRegistry and _claims(unverified.payload)
-        except (JoseError, ValueError) as error:
+            unverified_claims = json.loads(unverified.payload)
+            unverified_issuer = unverified_claims.get("iss")
+        except (JoseError, ValueError, AttributeError) as error:
             raise OAuthError("invalid_client", "client_assertion is not a signed JWT", 401) from error
-        client = self._clients.get(unverified_claims.get("iss"))
+        client = self._clients.get(unverified_issuer)
         if client is None or client.token_endpoint_auth_method != "private_key_jwt":
             raise OAuthError("invalid_client", "iss is not a client registered for private_key_jwt", 401)
         self._check_header(client, unverified_header)

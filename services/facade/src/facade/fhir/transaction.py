@@ -1,0 +1,106 @@
+"""The transaction Bundles that write a draft, or the news that there is none, to the EHR.
+
+Everything of one document is created in one transaction, each resource conditionally on its deterministic identifier (or
+tag, where the type has no identifier): sent again, the bundle creates nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_support.identifiers import identifier_query, tag_query
+from fhir_support.r4 import validated
+
+from facade.fhir.audit_event import AuditParties, audit_event
+from facade.fhir.composition import DocumentContext, composition, document_reference
+from facade.fhir.detected_issue import detected_issue, issue_name
+from facade.fhir.ids import resource_id
+from facade.fhir.provenance import device, device_id, draft_provenance
+from facade.fhir.task import completed_task, failed_task
+from facade.store.documents import StoredDocument
+
+__all__ = ["Transaction", "document_transaction", "failure_transaction"]
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A transaction Bundle; ``names`` says, entry by entry, what each resource is called in ``StoredDocument.written``."""
+
+    bundle: dict[str, Any]
+    names: tuple[str, ...]
+
+
+def document_transaction(
+    stored: StoredDocument, parties: AuditParties, *, request_id: str, task_exists: bool
+) -> Transaction:
+    """Return the transaction that writes a preliminary document.
+
+    ``task_exists`` says that a Task was written when drafting failed before: it is then updated, else created.
+    Raises ``ResourceInvalid`` when a resource is not valid R4.
+    """
+    document = stored.document
+    context = DocumentContext(stored.id, stored.patient, stored.encounter, request_id, stored.created_at)
+    facts = {fact.id: fact for fact in document.facts}
+    names = {flag.id: issue_name(flag.id) for flag in document.flags}
+    issues = [context.urn(name) for name in names.values()]
+    targets = [context.urn("composition"), context.urn("document-reference"), *issues]
+    entries = [
+        _create(context, "composition", composition(context, document, issues)),
+        _create(context, "document-reference", document_reference(context, document)),
+        *(
+            _create(context, names[flag.id], detected_issue(context, flag, facts.get(flag.fact_id or "")))
+            for flag in document.flags
+        ),
+        _create(context, "device", device(document.model), query=identifier_query(device_id(document.model))),
+        _tagged(context, "provenance", draft_provenance(context, document, stored.chart, targets)),
+        _tagged(context, "audit-event", _audit(context, parties, "audit-event", context.urn("composition"))),
+        _task_entry(context, completed_task(context), update=task_exists),
+    ]
+    return _transaction(entries)
+
+
+def failure_transaction(context: DocumentContext, parties: AuditParties, reason: str) -> Transaction:
+    """Return the transaction that tells the EHR that no document could be drafted, and why."""
+    return _transaction(
+        [
+            _task_entry(context, failed_task(context, reason), update=False),
+            _tagged(context, "task-audit-event", _audit(context, parties, "task-audit-event", context.urn("task"))),
+        ]
+    )
+
+
+def _audit(context: DocumentContext, parties: AuditParties, name: str, target: str) -> dict[str, Any]:
+    return audit_event(
+        parties,
+        tag=resource_id(context.document_id, name),
+        interaction="create",
+        patient=context.patient,
+        target=target,
+        request_id=context.request_id,
+        at=context.at,
+    )
+
+
+_Entry = tuple[str, dict[str, Any]]
+
+
+def _create(context: DocumentContext, name: str, resource: dict[str, Any], query: str | None = None) -> _Entry:
+    query = query or identifier_query(resource_id(context.document_id, name))
+    request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": query}
+    return name, {"fullUrl": context.urn(name), "resource": validated(resource), "request": request}
+
+
+def _tagged(context: DocumentContext, name: str, resource: dict[str, Any]) -> _Entry:
+    return _create(context, name, resource, tag_query(resource_id(context.document_id, name)))
+
+
+def _task_entry(context: DocumentContext, task: dict[str, Any], *, update: bool) -> _Entry:
+    name, entry = _create(context, "task", task)
+    if update:
+        query = identifier_query(resource_id(context.document_id, "task"))
+        entry["request"] = {"method": "PUT", "url": f"Task?{query}"}
+    return name, entry
+
+
+def _transaction(entries: list[_Entry]) -> Transaction:
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry for _, entry in entries]}
+    return Transaction(bundle, tuple(name for name, _ in entries))
