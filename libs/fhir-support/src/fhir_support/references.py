@@ -2,7 +2,7 @@
 
 import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 __all__ = ["InvalidReference", "ResourceKey", "is_below", "resource_key"]
 
@@ -37,7 +37,9 @@ def is_below(url: str, base: str) -> bool:
         ports = a.port or _DEFAULT_PORTS.get(a.scheme), b.port or _DEFAULT_PORTS.get(b.scheme)
     except ValueError:
         return False
-    if a.username is not None or a.password is not None or ".." in a.path.split("/"):
+    # Servers and proxies decode a path before they resolve its dots, and some take a backslash for a slash.
+    segments = unquote(unquote(a.path)).replace("\\", "/").split("/")
+    if a.username is not None or a.password is not None or ".." in segments:
         return False
     if (a.scheme, a.hostname) != (b.scheme, b.hostname) or ports[0] != ports[1]:
         return False
