@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from litestar import Request, Response, get, post
@@ -76,7 +77,9 @@ class AuthorizationServer:
         return _with_query(request.redirect_uri, code=self.grants.code(request, context), state=request.state)
 
 
-def authorize_routes(server: AuthorizationServer, choose: ChoicePage, refuse: ErrorPage, known: Known) -> list[HTTPRouteHandler]:
+def authorize_routes(
+    server: AuthorizationServer, choose: ChoicePage, refuse: ErrorPage, known: Known
+) -> list[HTTPRouteHandler]:
     """Return the handlers. ``choose`` shows the standalone page, ``refuse`` an error that may not be redirected."""
 
     async def answer(pairs: list[tuple[str, str]]) -> Response[str] | Redirect:
@@ -95,17 +98,17 @@ def authorize_routes(server: AuthorizationServer, choose: ChoicePage, refuse: Er
             return _refusal(parameters["redirect_uri"], parameters.get("state"), error)
 
     @get("/authorize", name="authorize")
-    async def authorize(request: Request[None, None, None]) -> Response[str] | Redirect:
+    async def authorize(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         """Authorize by query (SMART: servers SHALL support GET)."""
         return await answer(parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True))
 
     @post("/authorize", status_code=200)
-    async def authorize_post(request: Request[None, None, None]) -> Response[str] | Redirect:
+    async def authorize_post(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         """Authorize by form (SMART: servers SHALL support POST)."""
         return await answer(parse_qsl((await request.body()).decode(), keep_blank_values=True))
 
     @post("/authorize/decision", status_code=200)
-    async def decision(request: Request[None, None, None]) -> Response[str] | Redirect:
+    async def decision(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         """Take what the user chose on the standalone page."""
         try:
             form = single_values(parse_qsl((await request.body()).decode(), keep_blank_values=True))

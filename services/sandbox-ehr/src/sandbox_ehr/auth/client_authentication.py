@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 from sandbox_ehr.auth.client_keys import ClientKeys
 from sandbox_ehr.auth.clients import Client, Clients
 from sandbox_ehr.auth.errors import OAuthError
-from sandbox_ehr.auth.grants import Grants
+from sandbox_ehr.auth.seen_assertions import SeenAssertions
 
 __all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_TYPE", "ClientAuthentication"]
 
@@ -24,6 +24,7 @@ ASSERTION_ALGORITHMS = ("RS384", "ES384")
 _MAX_LIFETIME_S = 300
 _MAX_JTI_CHARACTERS = 255
 _CLOCK_SKEW_S = 60
+_PUBLIC, _SECRET, _ASSERTION = "none", "client_secret_basic", "private_key_jwt"
 
 
 class ClientAuthentication:
@@ -33,13 +34,13 @@ class ClientAuthentication:
         self,
         clients: Clients,
         keys: ClientKeys,
-        grants: Grants,
+        seen: SeenAssertions,
         token_url: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clients = clients
         self._keys = keys
-        self._grants = grants
+        self._seen = seen
         self._token_url = token_url
         self._clock = clock
 
@@ -54,7 +55,7 @@ class ClientAuthentication:
         if authorization is not None:
             return self._by_secret(form, authorization)
         client = self._clients.get(form.get("client_id"))
-        if client is None or client.token_endpoint_auth_method != "none":
+        if client is None or client.token_endpoint_auth_method != _PUBLIC:
             raise OAuthError("invalid_client", "the client is unknown or must authenticate", 401)
         return client
 
@@ -70,7 +71,7 @@ class ClientAuthentication:
         if (
             scheme.lower() != "basic"
             or client is None
-            or client.token_endpoint_auth_method != "client_secret_basic"
+            or client.token_endpoint_auth_method != _SECRET
             or not client.has_secret(secret)
         ):
             raise OAuthError("invalid_client", "unknown client or wrong secret", 401)
@@ -90,7 +91,7 @@ class ClientAuthentication:
         except (JoseError, ValueError, AttributeError) as error:
             raise OAuthError("invalid_client", "client_assertion is not a signed JWT", 401) from error
         client = self._clients.get(unverified_issuer)
-        if client is None or client.token_endpoint_auth_method != "private_key_jwt":
+        if client is None or client.token_endpoint_auth_method != _ASSERTION:
             raise OAuthError("invalid_client", "iss is not a client registered for private_key_jwt", 401)
         self._check_header(client, unverified_header)
         key = await self._keys.find(client, unverified_header["kid"], unverified_header["alg"])
@@ -129,4 +130,4 @@ class ClientAuthentication:
                 raise OAuthError("invalid_client", f"{name} lies in the future", 401)
         if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI_CHARACTERS:
             raise OAuthError("invalid_client", "jti is missing or too long", 401)
-        self._grants.remember_assertion(client.client_id, jti, expires_at)
+        self._seen.remember(client.client_id, jti, expires_at)

@@ -66,7 +66,6 @@ class Grants:
     clock: Callable[[], float] = time.time
     _held: dict[str, _Held] = field(default_factory=dict)
     _grants: dict[str, Grant] = field(default_factory=dict)
-    _assertions: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def launch(self, client_id: str, context: LaunchContext) -> str:
         """Make the ``launch`` parameter for one launch of one client."""
@@ -146,14 +145,6 @@ class Grants:
         """Return the grant of a refresh token that is still good, without using it."""
         held = self._take("refresh", unverified_token)
         return None if held is None or held.used or held.value.revoked else held.value
-
-    def remember_assertion(self, client_id: str, jti: str, expires_at: float) -> None:
-        """Refuse a client assertion that was seen before (SMART: the authorization server SHALL check jti)."""
-        now = self.clock()
-        self._assertions = {key: until for key, until in self._assertions.items() if until > now}
-        if (client_id, jti) in self._assertions:
-            raise OAuthError("invalid_client", "jti was used before", 401)
-        self._assertions[client_id, jti] = expires_at
 
     def _keep(self, kind: str, value: Any, ttl_s: float) -> str:
         now = self.clock()

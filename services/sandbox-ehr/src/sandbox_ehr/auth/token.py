@@ -151,7 +151,7 @@ class TokenEndpoint:
 def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
     """Return the handlers of token, introspect and revoke."""
 
-    async def form_of(request: Request[None, None, None]) -> dict[str, str]:
+    async def form_of(request: Request[Any, Any, Any]) -> dict[str, str]:
         if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             raise OAuthError("invalid_request", "Content-Type must be application/x-www-form-urlencoded")
         return single_values(parse_qsl((await request.body()).decode(), keep_blank_values=True))
@@ -164,7 +164,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
         return Response(body, status_code=error.status, headers=headers)
 
     @post("/token", status_code=200)
-    async def token(request: Request[None, None, None]) -> Response[dict[str, Any]]:
+    async def token(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """Issue an access token."""
         authorization = request.headers.get("Authorization")
         try:
@@ -173,7 +173,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
             return refused(error, authorization)
 
     @post("/introspect", status_code=200)
-    async def introspect(request: Request[None, None, None]) -> Response[dict[str, Any]]:
+    async def introspect(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """Say what a token means, to a client that authenticates."""
         authorization = request.headers.get("Authorization")
         try:
@@ -184,7 +184,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
             return refused(error, authorization)
 
     @post("/revoke", status_code=200)
-    async def revoke(request: Request[None, None, None]) -> Response[dict[str, Any]]:
+    async def revoke(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """Revoke a token of the client that authenticates."""
         authorization = request.headers.get("Authorization")
         try:

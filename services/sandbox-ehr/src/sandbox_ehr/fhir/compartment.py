@@ -76,7 +76,9 @@ PATIENT_COMPARTMENT: Mapping[str, tuple[str, ...]] = {
     "VisionPrescription": ("patient",),
 }
 # Resources that are about nobody and that patient data refers to.
-SHARED_TYPES = frozenset({"Device", "HealthcareService", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
+SHARED_TYPES = frozenset(
+    {"Device", "HealthcareService", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
+)
 
 
 def in_compartment(resource: Mapping[str, Any], patient: str, base_url: str) -> bool:

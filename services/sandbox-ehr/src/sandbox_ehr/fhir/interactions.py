@@ -11,7 +11,9 @@ __all__ = ["SERVED_OPERATIONS", "Interaction", "interactions"]
 
 # The embedded server has more, such as bulk export and messaging; what is not needed is not offered.
 SERVED_OPERATIONS = frozenset({"$validate", "$everything", "$status"})
-_KNOWN_TYPES = frozenset({*PATIENT_COMPARTMENT, *SHARED_TYPES, "Patient", "Subscription", "Bundle", "Binary", "Questionnaire"})
+_KNOWN_TYPES = frozenset(
+    {*PATIENT_COMPARTMENT, *SHARED_TYPES, "Patient", "Subscription", "Bundle", "Binary", "Questionnaire"}
+)
 _WRITES = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 

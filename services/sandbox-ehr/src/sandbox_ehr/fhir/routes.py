@@ -36,7 +36,7 @@ def fhir_routes(server: FhirServer, tokens: Tokens, base_url: str) -> list[HTTPR
         return _json(statement, 200, {"Access-Control-Allow-Origin": "*"})
 
     @route(["/fhir", "/fhir/{path:path}"], http_method=_METHODS, name="fhir")
-    async def fhir(request: Request[None, None, None], path: str = "") -> Response[bytes]:
+    async def fhir(request: Request[Any, Any, Any], path: str = "") -> Response[bytes]:
         """Serve one FHIR request."""
         try:
             access = Access(_token(request, tokens, fhir_base), server, fhir_base)
@@ -47,7 +47,7 @@ def fhir_routes(server: FhirServer, tokens: Tokens, base_url: str) -> list[HTTPR
     return [metadata, fhir]
 
 
-def _token(request: Request[None, None, None], tokens: Tokens, fhir_base: str) -> AccessToken:
+def _token(request: Request[Any, Any, Any], tokens: Tokens, fhir_base: str) -> AccessToken:
     scheme, _, unverified_token = request.headers.get("Authorization", "").partition(" ")
     realm = f'Bearer realm="{fhir_base}"'
     if scheme.lower() != "bearer" or not unverified_token:
@@ -60,7 +60,7 @@ def _token(request: Request[None, None, None], tokens: Tokens, fhir_base: str) -
 
 
 async def _serve(
-    request: Request[None, None, None], segments: list[str], access: Access, server: FhirServer
+    request: Request[Any, Any, Any], segments: list[str], access: Access, server: FhirServer
 ) -> Response[bytes]:
     content = await request.body()
     is_form = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
@@ -82,7 +82,7 @@ async def _serve(
     return _answer(upstream, wanted, access)
 
 
-def _method(request: Request[None, None, None], is_form: bool) -> str:
+def _method(request: Request[Any, Any, Any], is_form: bool) -> str:
     return "GET" if is_form else str(request.method)
 
 

@@ -51,7 +51,9 @@ class FhirServer:
         # Heartbeats only start with a handshake; after a restart the stored subscriptions need them too.
         if self._context.subscriptions.active():
             self._context.subscriptions._ensure_heartbeat()
-        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=base_url)
+        self._http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=base_url
+        )
 
     async def request(
         self, method: str, path: str, *, query: str = "", headers: dict[str, str] | None = None, body: bytes = b""

@@ -56,8 +56,12 @@ def _is_replaced(resource: Resource) -> bool:
     if resource["resourceType"] == "AllergyIntolerance":
         return True  # the simulator recorded that there is none
     if resource["resourceType"] == "ServiceRequest":
-        return resource["category"][0]["text"] != "diet"
-    return _is_discharge_medication(resource) and resource["medicationCodeableConcept"]["text"].lower() in _REPLACED
+    return _is_discharge_medication(resource) and bool(_drug(resource) in _REPLACED)
+    return _is_discharge_medication(resource) and _drug(resource) in _REPLACED
+
+
+def _drug(resource: Resource) -> str:
+    return str(resource["medicationCodeableConcept"]["text"]).lower()
 
 
 def _medication(
@@ -101,7 +105,9 @@ def _penicillin_allergy(encounter: Resource) -> Resource:
         "resourceType": "AllergyIntolerance",
         "id": "demonstration-penicillin",
         "clinicalStatus": {"coding": [{"system": f"{system}/allergyintolerance-clinical", "code": "active"}]},
-        "verificationStatus": {"coding": [{"system": f"{system}/allergyintolerance-verification", "code": "confirmed"}]},
+        "verificationStatus": {
+            "coding": [{"system": f"{system}/allergyintolerance-verification", "code": "confirmed"}]
+        },
         "type": "allergy",
         "category": ["medication"],
         "criticality": "high",
