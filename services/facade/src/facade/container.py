@@ -1,37 +1,107 @@
 """The parts of the facade, made once per process and handed to route handlers as ``container``."""
 
+import asyncio
 from dataclasses import dataclass
 
+import httpx
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretStore
 from service_runtime.service_auth import ServiceAuth
 
+from facade.ehr.assertion import ClientAssertions
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import EhrRegistry
 from facade.pipeline.drafting import Drafting
+from facade.pipeline.reconciliation import HttpReconciliation, Reconciliation
 from facade.pipeline.signing import Signing
 from facade.settings import FacadeSettings
 from facade.store.database import Database
 from facade.store.documents import Documents
 from facade.store.inbox import Inbox
+from facade.store.leases import RetryPolicy
 from facade.store.outbox import Outbox
+from facade.subscriptions.receiver import SubscriptionReceiver, SubscriptionSecrets
 
-__all__ = ["Container"]
+__all__ = ["PHI_KEY", "Container", "build_container"]
+
+PHI_KEY = "facade-phi"
+"""The Transit key that wraps the data keys of everything sealed in the SQL store."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """What handlers may use; ``secrets`` and ``cipher`` are the only way to secrets and sealed data."""
+    """What handlers may use; ``secrets`` and ``cipher`` are the only way to secrets and sealed data.
+
+    ``wake`` is set when an event was stored, ``written_back`` when there is something to write to an EHR.
+    """
 
     settings: FacadeSettings
     secrets: SecretStore
     cipher: EnvelopeCipher
     service_auth: ServiceAuth
+    http: httpx.AsyncClient
     database: Database
     ehrs: EhrRegistry
+    assertions: ClientAssertions
     connections: EhrConnections
+    reconciliation: Reconciliation
     inbox: Inbox
     outbox: Outbox
     documents: Documents
     drafting: Drafting
     signing: Signing
+    receiver: SubscriptionReceiver
+    wake: asyncio.Event
+    written_back: asyncio.Event
+
+
+def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container:
+    """Put the parts together; nothing is read but the file of EHRs, and nothing is sent."""
+    ehrs = EhrRegistry.from_file(settings.ehrs_file)
+    cipher = EnvelopeCipher(secrets, PHI_KEY)
+    service_auth = ServiceAuth(secrets)
+    http = httpx.AsyncClient(
+        timeout=settings.ehr_timeout_s, limits=httpx.Limits(max_connections=settings.ehr_connections)
+    )
+    database = Database(settings.database_url)
+    assertions = ClientAssertions(secrets)
+    connections = EhrConnections(ehrs, http, assertions)
+    reconciliation = HttpReconciliation(
+        http, service_auth, settings.reconciliation_url, grace_ms=settings.reconciliation_grace_ms
+    )
+    retry = RetryPolicy(settings.retry_base_s, settings.retry_max_s, settings.quarantine_after)
+    inbox = Inbox(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry)
+    outbox = Outbox(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry)
+    documents = Documents(database, cipher)
+    wake, written_back = asyncio.Event(), asyncio.Event()
+    return Container(
+        settings=settings,
+        secrets=secrets,
+        cipher=cipher,
+        service_auth=service_auth,
+        http=http,
+        database=database,
+        ehrs=ehrs,
+        assertions=assertions,
+        connections=connections,
+        reconciliation=reconciliation,
+        inbox=inbox,
+        outbox=outbox,
+        documents=documents,
+        drafting=Drafting(
+            ehrs=ehrs,
+            connections=connections,
+            reconciliation=reconciliation,
+            database=database,
+            documents=documents,
+            outbox=outbox,
+            public_base_url=settings.public_base_url,
+            written_back=written_back,
+        ),
+        signing=Signing(
+            ehrs=ehrs, connections=connections, documents=documents, public_base_url=settings.public_base_url
+        ),
+        receiver=SubscriptionReceiver(ehrs, SubscriptionSecrets(secrets), inbox),
+        wake=wake,
+        written_back=written_back,
+    )

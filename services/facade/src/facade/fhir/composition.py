@@ -11,7 +11,16 @@ from service_contracts.reconciliation import ReconciledDocument, Section
 
 from facade.fhir.ids import resource_id
 from facade.fhir.narrative import PRELIMINARY_NOTICE, check_lines, plain_text, xhtml
-from facade.fhir.vocabulary import DOCUMENT_TYPE, OUR_SYSTEM, SECTION_CODES, ai_meta, coding, concept, instant_text, reference
+from facade.fhir.vocabulary import (
+    DOCUMENT_TYPE,
+    OUR_SYSTEM,
+    SECTION_CODES,
+    ai_meta,
+    coding,
+    concept,
+    instant_text,
+    reference,
+)
 
 __all__ = ["DocumentContext", "attachment", "composition", "composition_sections", "document_reference", "urn"]
 

@@ -18,7 +18,9 @@ PRELIMINARY_NOTICE = "Draft written by software. A clinician has not signed it."
 
 def xhtml(lines: Sequence[str]) -> dict[str, str]:
     """Return a Narrative of one paragraph per line; every character of it is text, none is markup."""
-    paragraphs = "".join(f"<p>{html.escape(_NOT_IN_XML.sub('', line), quote=False)}</p>" for line in lines if line.strip())
+    paragraphs = "".join(
+        f"<p>{html.escape(_NOT_IN_XML.sub('', line), quote=False)}</p>" for line in lines if line.strip()
+    )
     return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{paragraphs}</div>'}
 
 
@@ -41,7 +43,9 @@ def check_lines(document: ReconciledDocument) -> list[str]:
         for flag in document.flags
     ]
     lines += [not_checked_line(claim) for claim in document.claims if claim.verdict is Verdict.NOT_CHECKED]
-    lines += [f"No evidence found: {claim.assertion}." for claim in document.claims if claim.verdict is Verdict.NO_EVIDENCE]
+    lines += [
+        f"No evidence found: {claim.assertion}." for claim in document.claims if claim.verdict is Verdict.NO_EVIDENCE
+    ]
     lines += [f"Missing from the draft: {name}." for name in document.missing]
     supported = sum(claim.verdict is Verdict.SUPPORTED for claim in document.claims)
     lines.append(f"{supported} of {len(document.claims)} checked statements agree with the evidence.")

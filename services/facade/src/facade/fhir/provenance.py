@@ -46,7 +46,7 @@ def device(model: ModelIdentity) -> dict[str, Any]:
 def draft_provenance(
     context: DocumentContext, document: ReconciledDocument, chart: Chart, targets: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the Provenance of a draft: its Device, the chart items it was made from and the facts it was checked by."""
+    """Return the Provenance of a draft: its Device, its chart items and the facts that checked it."""
     facts = [
         {
             "role": "quotation",
@@ -76,7 +76,9 @@ def draft_provenance(
     }
 
 
-def signature_provenance(document_id: str, targets: Sequence[str], signer: dict[str, str], at: datetime) -> dict[str, Any]:
+def signature_provenance(
+    document_id: str, targets: Sequence[str], signer: dict[str, str], at: datetime
+) -> dict[str, Any]:
     """Return the Provenance of a signature: the practitioner who verified the text."""
     return {
         "resourceType": "Provenance",

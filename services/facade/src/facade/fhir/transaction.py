@@ -1,7 +1,8 @@
 """The transaction Bundles that write a draft, or the news that there is none, to the EHR.
 
-Everything of one document is created in one transaction, each resource conditionally on its deterministic identifier (or
-tag, where the type has no identifier): sent again, the bundle creates nothing.
+Everything of one document is created in one transaction, each resource conditionally on its deterministic identifier
+(or tag, where the type has no identifier): sent again, the bundle creates nothing. The Task alone is updated conditionally
+by the document and created conditionally by the failure, so that they may arrive in either order.
 """
 
 from dataclasses import dataclass
@@ -23,18 +24,16 @@ __all__ = ["Transaction", "document_transaction", "failure_transaction"]
 
 @dataclass(frozen=True)
 class Transaction:
-    """A transaction Bundle; ``names`` says, entry by entry, what each resource is called in ``StoredDocument.written``."""
+    """A transaction Bundle and, entry by entry, what each resource is called in ``StoredDocument.written``."""
 
     bundle: dict[str, Any]
     names: tuple[str, ...]
 
 
-def document_transaction(
-    stored: StoredDocument, parties: AuditParties, *, request_id: str, task_exists: bool
-) -> Transaction:
+def document_transaction(stored: StoredDocument, parties: AuditParties, *, request_id: str) -> Transaction:
     """Return the transaction that writes a preliminary document.
 
-    ``task_exists`` says that a Task was written when drafting failed before: it is then updated, else created.
+    The Task is updated where there is one, because drafting failed before, and created where there is none.
     Raises ``ResourceInvalid`` when a resource is not valid R4.
     """
     document = stored.document
@@ -53,7 +52,7 @@ def document_transaction(
         _create(context, "device", device(document.model), query=identifier_query(device_id(document.model))),
         _tagged(context, "provenance", draft_provenance(context, document, stored.chart, targets)),
         _tagged(context, "audit-event", _audit(context, parties, "audit-event", context.urn("composition"))),
-        _task_entry(context, completed_task(context), update=task_exists),
+        _task_entry(context, completed_task(context), update=True),
     ]
     return _transaction(entries)
 

@@ -45,9 +45,7 @@ def instant_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-AIAST = coding(
-    "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST", "Artificial Intelligence asserted"
-)
+AIAST = coding("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST", "Artificial Intelligence asserted")
 """The security label of content that software wrote; it stays after a clinician has signed."""
 
 DOCUMENT_TYPE = concept(coding(_LOINC, "8653-8", "Hospital Discharge instructions"), text="Discharge instructions")

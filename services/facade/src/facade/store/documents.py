@@ -17,7 +17,7 @@ from facade.fhir.ids import document_id, patient_scope
 from facade.store.database import Database
 from facade.store.tables import DecisionRow, DocumentRow
 
-__all__ = ["DocumentStatus", "Documents", "StoredDocument", "UnknownDocument"]
+__all__ = ["DocumentStatus", "Documents", "Signature", "StoredDocument", "UnknownDocument"]
 
 
 class DocumentStatus(StrEnum):
@@ -31,6 +31,16 @@ class UnknownDocument(LookupError):
     """There is no document for that encounter."""
 
 
+@dataclass(frozen=True)
+class Signature:
+    """What is or was signed: ``signer`` is the practitioner's FHIR reference, ``sections`` the text."""
+
+    signer: str
+    display: str | None
+    sections: tuple[Section, ...]
+    at: datetime
+
+
 class _Content(BaseModel):
     """What is sealed in one column; never leaves this module."""
 
@@ -41,7 +51,9 @@ class _Content(BaseModel):
     document: ReconciledDocument
     chart: Chart
     signed_sections: tuple[Section, ...] | None = None
+    signature: Signature | None = None
     written: dict[str, str] = {}
+    versions: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,9 @@ class StoredDocument:
     """The document of ``encounter`` (a reference such as ``Encounter/1``) at the EHR ``ehr_id``.
 
     ``written`` maps a name (``composition``, ``document-reference``, ``task``, ``device``, ``issue:FLAG-ID``) to
-    the reference the EHR gave it; it is empty until the EHR has the document. ``signed_sections`` is the text that
-    was signed, None before. ``decisions`` are in the order they were made.
+    the reference the EHR gave it, ``versions`` the version it was written as; both are empty until the EHR has the
+    document. ``signed_sections`` is the text that was signed, None before. ``signature`` is also set while a
+    signature is under way. ``decisions`` are in the order they were made.
     """
 
     id: str
@@ -63,7 +76,9 @@ class StoredDocument:
     created_at: datetime
     decisions: tuple[Decision, ...] = ()
     signed_sections: tuple[Section, ...] | None = None
+    signature: Signature | None = None
     written: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 _DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
@@ -78,7 +93,7 @@ class Documents:
 
     async def get(self, ehr_id: str, encounter: str) -> StoredDocument | None:
         """Return the document of ``encounter``, or None when there is none yet."""
-        async with self._database.session() as session:
+        async with self._database.reading() as session:
             row = await session.get(DocumentRow, document_id(ehr_id, encounter))
             if row is None:
                 return None
@@ -96,25 +111,35 @@ class Documents:
             created_at=row.created_at,
             decisions=tuple([await self._open_decision(row.patient_key, decision) for decision in decisions]),
             signed_sections=content.signed_sections,
+            signature=content.signature,
             written=content.written,
+            versions=content.versions,
         )
 
-    async def save(self, stored: StoredDocument, session: AsyncSession | None = None) -> bool:
-        """Keep a new preliminary document; return False, changing nothing, when the encounter has one already."""
-        sealed = await self._seal(stored)
-        values = {
+    async def sealed_row(self, stored: StoredDocument) -> dict[str, object]:
+        """Return the row of a new preliminary document, to be added with ``add_row`` inside a transaction.
+
+        Sealing may call the secret store, which must not happen while the database is locked.
+        """
+        return {
             "id": stored.id,
             "ehr_id": stored.ehr_id,
             "patient_key": patient_scope(stored.ehr_id, stored.patient),
             "status": str(DocumentStatus.PRELIMINARY),
-            "sealed": sealed,
+            "sealed": await self._seal(stored, _content_of(stored)),
             "created_at": stored.created_at,
             "updated_at": stored.created_at,
         }
-        if session is not None:
-            return await self._database.insert_new(session, DocumentRow, values)
-        async with self._database.session() as own:
-            return await self._database.insert_new(own, DocumentRow, values)
+
+    async def add_row(self, session: AsyncSession, row: dict[str, object]) -> bool:
+        """Add a sealed document; return False, changing nothing, when the encounter has one already."""
+        return await self._database.insert_new(session, DocumentRow, row)
+
+    async def save(self, stored: StoredDocument) -> bool:
+        """Keep a new preliminary document in a transaction of its own; return whether it was new."""
+        row = await self.sealed_row(stored)
+        async with self._database.session() as session:
+            return await self.add_row(session, row)
 
     async def record_decision(self, ehr_id: str, encounter: str, decision: Decision) -> StoredDocument:
         """Add ``decision``; raise ``UnknownDocument``, or ``InvalidDecision`` when it cannot be or it is signed."""
@@ -128,9 +153,23 @@ class Documents:
             session.add(DecisionRow(document_id=stored.id, sealed=sealed, made_at=decision.at))
         return await self._required(ehr_id, encounter)
 
-    async def mark_written(self, stored: StoredDocument, written: Mapping[str, str]) -> None:
-        """Keep the references the EHR gave to what was written."""
-        await self._replace(stored, {"written": {**stored.written, **written}}, stored.status)
+    async def mark_written(
+        self, ehr_id: str, encounter: str, written: Mapping[str, str], versions: Mapping[str, str]
+    ) -> None:
+        """Keep the references and versions the EHR gave to what was written.
+
+        Only the first time: a transaction that is sent again finds resources that may have been signed since.
+        """
+        stored = await self._required(ehr_id, encounter)
+        if not stored.written:
+            await self._replace(stored, {"written": dict(written), "versions": dict(versions)}, stored.status)
+
+    async def begin_signature(self, ehr_id: str, encounter: str, signature: Signature) -> None:
+        """Keep what is about to be signed, so that a signature the EHR has accepted is recognised after a crash."""
+        stored = await self._required(ehr_id, encounter)
+        if stored.status is DocumentStatus.FINAL:
+            raise InvalidDecision("the document is signed")
+        await self._replace(stored, {"signature": signature}, stored.status)
 
     async def mark_final(self, ehr_id: str, encounter: str, sections: Sequence[Section]) -> StoredDocument:
         """Make the document final with the text that was signed."""
@@ -145,22 +184,18 @@ class Documents:
         return stored
 
     async def _replace(self, stored: StoredDocument, changes: dict[str, object], status: DocumentStatus) -> None:
-        content = _content_of(stored).model_copy(update=changes)
-        sealed = await self._cipher.seal(
-            content.model_dump_json().encode(),
-            scope=patient_scope(stored.ehr_id, stored.patient),
-            aad=f"document.sealed/{stored.id}",
-        )
+        """Replace the content, and never that of a document which another has made final since it was read."""
+        sealed = await self._seal(stored, _content_of(stored).model_copy(update=changes))
         async with self._database.session() as session:
             await session.execute(
                 update(DocumentRow)
-                .where(DocumentRow.id == stored.id)
+                .where(DocumentRow.id == stored.id, DocumentRow.status == str(stored.status))
                 .values(sealed=sealed, status=str(status), updated_at=datetime.now(UTC))
             )
 
-    async def _seal(self, stored: StoredDocument) -> bytes:
+    async def _seal(self, stored: StoredDocument, content: _Content) -> bytes:
         return await self._cipher.seal(
-            _content_of(stored).model_dump_json().encode(),
+            content.model_dump_json().encode(),
             scope=patient_scope(stored.ehr_id, stored.patient),
             aad=f"document.sealed/{stored.id}",
         )
@@ -181,5 +216,7 @@ def _content_of(stored: StoredDocument) -> _Content:
         document=stored.document,
         chart=stored.chart,
         signed_sections=stored.signed_sections,
+        signature=stored.signature,
         written=dict(stored.written),
+        versions=dict(stored.versions),
     )

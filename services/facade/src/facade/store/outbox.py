@@ -17,7 +17,10 @@ __all__ = ["ClaimedEffect", "Effect", "Outbox"]
 
 @dataclass(frozen=True)
 class Effect:
-    """A transaction Bundle for an EHR. ``id`` is deterministic, so that an effect is kept once."""
+    """A transaction Bundle for an EHR. ``id`` is deterministic, so that an effect is kept once.
+
+    ``names`` says, entry by entry, what each resource is called in ``StoredDocument.written``.
+    """
 
     id: str
     ehr_id: str
@@ -26,6 +29,7 @@ class Effect:
     kind: str
     encounter: str
     bundle: dict[str, Any]
+    names: tuple[str, ...]
     request_id: str
 
 
@@ -36,6 +40,7 @@ class ClaimedEffect:
     row: OutboxRow
     encounter: str
     bundle: dict[str, Any]
+    names: tuple[str, ...]
 
 
 class Outbox:
@@ -56,7 +61,7 @@ class Outbox:
         Sealing may call the secret store, which must not happen while the database is locked.
         """
         now = datetime.now(UTC)
-        payload = json.dumps({"encounter": effect.encounter, "bundle": effect.bundle}).encode()
+        payload = json.dumps({"encounter": effect.encounter, "bundle": effect.bundle, "names": effect.names}).encode()
         return {
             "id": effect.id,
             "ehr_id": effect.ehr_id,
@@ -86,4 +91,4 @@ class Outbox:
         """Unseal a row that ``queue.claim`` returned; raise ``SecretError`` when that cannot be done now."""
         raw = await self._cipher.open(row.sealed, scope=row.patient_key, aad=f"outbox.sealed/{row.id}")
         payload = json.loads(raw)
-        return ClaimedEffect(row, payload["encounter"], payload["bundle"])
+        return ClaimedEffect(row, payload["encounter"], payload["bundle"], tuple(payload["names"]))

@@ -1,0 +1,279 @@
+"""Drafting the document of an encounter: gather, reconcile, and keep it together with the write-back it causes.
+
+One drafting runs per encounter in a process, however many ask for it: a clinician's page and an event of the EHR that
+come together watch the same one. Between processes the first document that is kept wins.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from fhir_support.client import FhirClientError, FhirNotFound, FhirServerUnavailable
+from fhir_support.r4 import ResourceInvalid
+from service_contracts.chart import Chart
+from service_contracts.reconciliation import (
+    CheckedSentence,
+    ReconciledDocument,
+    ReconcileEvent,
+    ReconcileRequest,
+    ReconciliationFailed,
+    ReconciliationFinished,
+)
+from service_contracts.tasks import task
+from service_runtime.deadline import Deadline
+from service_runtime.log import LogCode, log
+from service_runtime.request_id import accept_request_id
+from service_runtime.secrets import SecretError
+from sqlalchemy.exc import SQLAlchemyError
+
+from facade.ehr.connections import EhrConnections
+from facade.ehr.registry import Ehr, EhrRegistry
+from facade.fhir.audit_event import AuditParties
+from facade.fhir.composition import DocumentContext
+from facade.fhir.ids import document_id, effect_id, patient_scope
+from facade.fhir.transaction import Transaction, document_transaction, failure_transaction
+from facade.gather.reads import gather_chart
+from facade.pipeline.reconciliation import DraftingFailed, Reconciliation
+from facade.store.database import Database
+from facade.store.documents import Documents, DocumentStatus, StoredDocument
+from facade.store.outbox import Effect, Outbox
+
+__all__ = ["DOCUMENT_EFFECT", "FAILURE_EFFECT", "Drafting", "DraftingFailed", "audit_parties"]
+
+TASK = task("discharge-instructions")
+DOCUMENT_EFFECT = "document"
+FAILURE_EFFECT = "task-failed"
+
+
+def audit_parties(ehr: Ehr, public_base_url: str) -> AuditParties:
+    """Return the two ends of a write to ``ehr``."""
+    return AuditParties(ehr.backend_client_id, public_base_url, ehr.name, ehr.fhir_base)
+
+
+class Drafting:
+    """Makes documents. ``written_back`` is set whenever there is something new to write to an EHR."""
+
+    def __init__(
+        self,
+        *,
+        ehrs: EhrRegistry,
+        connections: EhrConnections,
+        reconciliation: Reconciliation,
+        database: Database,
+        documents: Documents,
+        outbox: Outbox,
+        public_base_url: str,
+        written_back: asyncio.Event,
+    ) -> None:
+        self._ehrs = ehrs
+        self._connections = connections
+        self._reconciliation = reconciliation
+        self._database = database
+        self._documents = documents
+        self._outbox = outbox
+        self._public_base_url = public_base_url
+        self._written_back = written_back
+        self._running: dict[str, _Run] = {}
+
+    async def draft(self, ehr_id: str, encounter: str, request_id: str) -> StoredDocument:
+        """Return the document of ``encounter`` (``Encounter/ID``), drafting it when there is none.
+
+        Raises ``DraftingFailed`` and ``UnknownEhr``. The drafting goes on when the caller is cancelled.
+        """
+        stored = await self._documents.get(ehr_id, encounter)
+        if stored is not None:
+            return stored
+        return await asyncio.shield(self._run(ehr_id, encounter, request_id).task)
+
+    async def stream(self, ehr_id: str, encounter: str, request_id: str) -> AsyncIterator[ReconcileEvent]:
+        """Yield checked sentences while they come and, last, the finished document or the failure.
+
+        The document is stored before the last event is yielded. Raises ``UnknownEhr``.
+        """
+        stored = await self._documents.get(ehr_id, encounter)
+        if stored is None:
+            run = self._run(ehr_id, encounter, request_id)
+            async for sentence in run.sentences():
+                yield sentence
+            try:
+                stored = await asyncio.shield(run.task)
+            except DraftingFailed as failure:
+                yield ReconciliationFailed(code=failure.code, message=failure.message)
+                return
+        yield ReconciliationFinished(document=stored.document)
+
+    async def close(self) -> None:
+        """Stop what runs; an event that caused it is drafted after the next start."""
+        tasks = [run.task for run in self._running.values()]
+        for running in tasks:
+            running.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _run(self, ehr_id: str, encounter: str, request_id: str) -> "_Run":
+        ehr = self._ehrs.get(ehr_id)
+        key = document_id(ehr_id, encounter)
+        run = self._running.get(key)
+        if run is None:
+            run = _Run()
+            run.task = asyncio.create_task(self._produce(run, ehr, encounter, request_id))
+            run.task.add_done_callback(lambda done: self._ended(key, run, done))
+            self._running[key] = run
+        return run
+
+    def _ended(self, key: str, run: "_Run", done: asyncio.Task[StoredDocument]) -> None:
+        del self._running[key]
+        run.wake()
+        if not done.cancelled():
+            done.exception()  # marks it as seen: those who wait get it, and if nobody waits it is in the log
+
+    async def _produce(self, run: "_Run", ehr: Ehr, encounter: str, request_id: str) -> StoredDocument:
+        accept_request_id(request_id)
+        deadline = Deadline(TASK.budget_ms)
+        chart = await self._gather(ehr, encounter)
+        try:
+            document = await self._reconcile(run, chart, deadline)
+            stored = StoredDocument(
+                id=document_id(ehr.id, encounter),
+                ehr_id=ehr.id,
+                encounter=encounter,
+                patient=chart.patient.reference,
+                status=DocumentStatus.PRELIMINARY,
+                document=document,
+                chart=chart,
+                created_at=datetime.now(UTC),
+            )
+            effect = self._effect(DOCUMENT_EFFECT, stored, self._transaction(ehr, stored, request_id), request_id)
+            kept = await self._keep(stored, effect)
+        except DraftingFailed as failure:
+            log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, reason=failure.code)
+            await self._record_failure(ehr, encounter, chart, request_id, failure)
+            raise
+        elapsed = TASK.budget_ms - deadline.remaining_ms
+        log(
+            LogCode.DOCUMENT_DRAFTED,
+            ehr=ehr.id,
+            flags=len(document.flags),
+            claims=len(document.claims),
+            elapsed_ms=elapsed,
+        )
+        return kept
+
+    async def _gather(self, ehr: Ehr, encounter: str) -> Chart:
+        """Read the chart; whose it is is not known before, so a failure here cannot be written to the EHR."""
+        try:
+            return await gather_chart(self._connections.client(ehr.id), encounter)
+        except FhirNotFound:
+            raise DraftingFailed("encounter-not-found", "the stay is not in the EHR", temporary=False) from None
+        except FhirServerUnavailable:
+            raise DraftingFailed("ehr-unavailable", "the EHR did not answer", temporary=True) from None
+        except FhirClientError:
+            raise DraftingFailed("ehr-refused", "the EHR did not let the chart be read", temporary=False) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # What an EHR sends can be wrong in ways no table lists; the error's text would repeat it.
+            log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, reason="chart-invalid", error_type=type(error).__name__)
+            raise DraftingFailed("chart-invalid", "the chart cannot be understood", temporary=False) from None
+
+    async def _reconcile(self, run: "_Run", chart: Chart, deadline: Deadline) -> ReconciledDocument:
+        # A slow EHR must not leave so little that every attempt fails: half the budget is always drafting's.
+        budget_ms = max(deadline.remaining_ms, TASK.budget_ms // 2)
+        request = ReconcileRequest(task=TASK.name, chart=chart, budget_ms=budget_ms)
+        async for event in self._reconciliation.reconcile(request):
+            if isinstance(event, ReconciledDocument):
+                return event
+            run.add(event)
+        raise DraftingFailed("draft-incomplete", "the draft ended before it was finished", temporary=True)
+
+    def _transaction(self, ehr: Ehr, stored: StoredDocument, request_id: str) -> Transaction:
+        try:
+            return document_transaction(stored, audit_parties(ehr, self._public_base_url), request_id=request_id)
+        except ResourceInvalid:
+            raise DraftingFailed("document-invalid", "the document is not valid FHIR", temporary=False) from None
+
+    async def _keep(self, stored: StoredDocument, effect: Effect) -> StoredDocument:
+        """Keep document and effect in one transaction, so that neither ever exists alone."""
+        try:
+            document_row = await self._documents.sealed_row(stored)
+            effect_row = await self._outbox.sealed_row(effect)
+        except SecretError:
+            raise DraftingFailed(
+                "secret-store-unavailable", "the document cannot be kept now", temporary=True
+            ) from None
+        async with self._database.session() as session:
+            new = await self._documents.add_row(session, document_row)
+            if new:
+                await self._outbox.add_row(session, effect_row)
+        if not new:
+            return await self._documents.get(stored.ehr_id, stored.encounter) or stored
+        self._written_back.set()
+        return stored
+
+    async def _record_failure(
+        self, ehr: Ehr, encounter: str, chart: Chart, request_id: str, failure: DraftingFailed
+    ) -> None:
+        """Tell the EHR, once, that there is no document and why; the Task is completed when there is one."""
+        own_id = document_id(ehr.id, encounter)
+        context = DocumentContext(own_id, chart.patient.reference, encounter, request_id, datetime.now(UTC))
+        transaction = failure_transaction(context, audit_parties(ehr, self._public_base_url), failure.message)
+        effect = Effect(
+            id=effect_id(own_id, FAILURE_EFFECT),
+            ehr_id=ehr.id,
+            document_id=own_id,
+            patient_key=patient_scope(ehr.id, chart.patient.reference),
+            kind=FAILURE_EFFECT,
+            encounter=encounter,
+            bundle=transaction.bundle,
+            names=transaction.names,
+            request_id=request_id,
+        )
+        try:
+            if await self._outbox.add(effect):
+                self._written_back.set()
+        except (SecretError, SQLAlchemyError, OSError) as error:
+            # The next attempt fails in the same way and records it then.
+            log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, stage="task", error_type=type(error).__name__)
+
+    @staticmethod
+    def _effect(kind: str, stored: StoredDocument, transaction: Transaction, request_id: str) -> Effect:
+        return Effect(
+            id=effect_id(stored.id, kind),
+            ehr_id=stored.ehr_id,
+            document_id=stored.id,
+            patient_key=patient_scope(stored.ehr_id, stored.patient),
+            kind=kind,
+            encounter=stored.encounter,
+            bundle=transaction.bundle,
+            names=transaction.names,
+            request_id=request_id,
+        )
+
+
+class _Run:
+    """A drafting in progress, which any number may watch from its first sentence."""
+
+    task: "asyncio.Task[StoredDocument]"
+
+    def __init__(self) -> None:
+        self._sentences: list[CheckedSentence] = []
+        self._changed = asyncio.Event()
+
+    def add(self, sentence: CheckedSentence) -> None:
+        """Keep a sentence and wake those who watch."""
+        self._sentences.append(sentence)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake those who watch."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def sentences(self) -> AsyncIterator[CheckedSentence]:
+        """Yield every sentence, those of the past first, until the drafting has ended."""
+        seen = 0
+        while True:
+            changed = self._changed
+            while seen < len(self._sentences):
+                yield self._sentences[seen]
+                seen += 1
+            if self.task.done():
+                return
+            await changed.wait()
