@@ -7,7 +7,17 @@ from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["Base", "DecisionRow", "DocumentRow", "InboxRow", "LeasedRow", "OutboxRow", "SubscriptionRow"]
+__all__ = [
+    "Base",
+    "DecisionRow",
+    "DocumentRow",
+    "InboxRow",
+    "LaunchRow",
+    "LeasedRow",
+    "OutboxRow",
+    "SessionRow",
+    "SubscriptionRow",
+]
 
 
 class Base(DeclarativeBase):
@@ -108,3 +118,29 @@ class SubscriptionRow(Base):
     epoch: Mapped[int] = mapped_column(default=0)
     highest: Mapped[int] = mapped_column(default=0)
     since: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class LaunchRow(Base):
+    """A launch that waits for the EHR's answer. ``sealed`` is what the token request needs."""
+
+    __tablename__ = "launch"
+
+    state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    ehr_id: Mapped[str] = mapped_column(String(32))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), index=True)
+
+
+class SessionRow(Base):
+    """A clinician's session with one encounter. ``window`` names it in addresses and is no secret."""
+
+    __tablename__ = "session"
+
+    window: Mapped[str] = mapped_column(String(32), primary_key=True)
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    ehr_id: Mapped[str] = mapped_column(String(32))
+    patient_key: Mapped[str] = mapped_column(String(36))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    idle_until: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), index=True)
+    ends_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
