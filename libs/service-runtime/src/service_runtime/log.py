@@ -20,6 +20,7 @@ class LogCode(StrEnum):
     REQUEST_REFUSED = "request.refused"
     REQUEST_FAILED = "request.failed"
     SECRET_STORE_LOGIN = "secret-store.login"  # noqa: S105  a log code, not a secret
+    SECRET_STORE_LOGIN_REFUSED = "secret-store.login-refused"  # noqa: S105  a log code, not a secret
     SECRET_STORE_UNAVAILABLE = "secret-store.unavailable"  # noqa: S105  a log code, not a secret
     EVENT_STORED = "event.stored"
     EVENT_DUPLICATE = "event.duplicate"
@@ -40,6 +41,7 @@ class LogCode(StrEnum):
     ADAPTER_LOADED = "adapter.loaded"
     ADAPTER_REFUSED = "adapter.refused"
     DRAFT_FINISHED = "draft.finished"
+    PATIENTS_LOADED = "patients.loaded"
     INDEX_OPENED = "index.opened"
     INDEX_REFRESHED = "index.refreshed"
     INGEST_FINISHED = "ingest.finished"

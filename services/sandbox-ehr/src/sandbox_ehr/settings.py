@@ -15,7 +15,8 @@ class SandboxEhrSettings(BaseSettings):
 
     ``base_url`` is how browsers and clients reach this process; the FHIR base is ``{base_url}/fhir`` and clients
     must send exactly that as ``aud``. ``clients_file`` is described in ``sandbox_ehr.auth.clients``. Access tokens
-    live for at most an hour (SMART App Launch 2.2) and those of Backend Services for five minutes.
+    live for at most an hour (SMART App Launch 2.2) and those of Backend Services for five minutes. Between the
+    attempts of ``subscription_attempts`` are 1, 2, 4 and then 5 s each: with 12 a receiver may be away for 45 s.
     """
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_SANDBOX_EHR_", extra="forbid", frozen=True)
@@ -31,7 +32,8 @@ class SandboxEhrSettings(BaseSettings):
     code_ttl_s: int = Field(default=60, gt=0, le=600)
     launch_ttl_s: int = Field(default=300, gt=0)
     jwks_timeout_s: float = Field(default=5.0, gt=0)
-    subscription_attempts: int = Field(default=3, ge=1)
+    subscription_attempts: int = Field(default=12, ge=1)
+    max_body_bytes: int = Field(default=2_097_152, gt=0)
     stop_timeout_s: int = Field(default=5, ge=1)
 
     @model_validator(mode="after")

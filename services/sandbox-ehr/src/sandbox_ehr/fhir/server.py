@@ -1,5 +1,6 @@
 """The embedded FHIR R4 server (sekmet-fhir), run in this process and reachable only through the front."""
 
+import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,6 +70,13 @@ class FhirServer:
         """Return a stored resource, or None when there is none or it is deleted."""
         response = await self.request("GET", f"/{resource_type}/{resource_id}")
         return response.json() if response.status_code == 200 else None
+
+    async def replace(self, resource: Resource, version: str) -> int:
+        """Update a resource when ``version`` (an ETag) is still the stored one; return the HTTP status."""
+        path = f"/{resource['resourceType']}/{resource['id']}"
+        headers = {"Content-Type": "application/fhir+json", "If-Match": version}
+        response = await self.request("PUT", path, headers=headers, body=json.dumps(resource).encode())
+        return response.status_code
 
     async def search(self, resource_type: str, **parameters: str) -> list[Resource]:
         """Return every match (at most 1000); raise ``RuntimeError`` when the server refuses the search."""

@@ -56,7 +56,7 @@ def _is_replaced(resource: Resource) -> bool:
     if resource["resourceType"] == "AllergyIntolerance":
         return True  # the simulator recorded that there is none
     if resource["resourceType"] == "ServiceRequest":
-    return _is_discharge_medication(resource) and bool(_drug(resource) in _REPLACED)
+        return bool(resource["category"][0]["text"] != "diet")
     return _is_discharge_medication(resource) and _drug(resource) in _REPLACED
 
 

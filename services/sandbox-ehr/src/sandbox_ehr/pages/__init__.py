@@ -1,0 +1,1 @@
+"""The EHR's own pages, rendered on the server."""
