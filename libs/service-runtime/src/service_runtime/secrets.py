@@ -123,10 +123,10 @@ class MemorySecretStore:
 
     async def unwrap_data_key(self, key: str, wrapped: str, context: bytes) -> bytes:
         """See ``SecretStore.unwrap_data_key``."""
-        raw = bytes.fromhex(wrapped)
         try:
+            raw = bytes.fromhex(wrapped)
             return AESGCM(self._key(key)).decrypt(raw[:12], raw[12:], context)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise DecryptionRefused(key) from None
 
     async def sign(self, key: str, message: bytes) -> bytes:

@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Protocol
 
 import hvac
+from hvac.exceptions import Forbidden, InvalidRequest
 
-__all__ = ["AgentLogin", "KubernetesLogin", "VaultLogin"]
+__all__ = ["AgentLogin", "KubernetesLogin", "LoginRefused", "VaultLogin"]
+
+
+class LoginRefused(Exception):
+    """The service could not prove who it is; the text holds no secret."""
 
 
 class VaultLogin(Protocol):
     """Obtains a token; called again when the token has run out."""
 
     def __call__(self, client: hvac.Client) -> str:
-        """Return a client token, or raise an ``hvac`` or ``OSError`` exception."""
+        """Return a client token, or raise ``LoginRefused`` or an ``hvac``, ``requests`` or ``OSError`` exception."""
         ...
 
 
@@ -36,7 +41,16 @@ class AgentLogin:
             connection.connect(str(self._socket))
             connection.sendall(json.dumps({"role": self._role}).encode() + b"\n")
             answer = json.loads(connection.makefile("rb").readline())
-        unwrapped = client.sys.unwrap(token=answer["wrapped_secret_id"])
+        if "wrapped_secret_id" not in answer:
+            raise LoginRefused(str(answer.get("error", "the agent gave no secret")))
+        # The wrapping token is the credential of this one call; in the body it would need another beside it.
+        client.token = answer["wrapped_secret_id"]
+        try:
+            unwrapped = client.sys.unwrap()
+        except (InvalidRequest, Forbidden):
+            raise LoginRefused("the wrapped secret had been used or was out of date") from None
+        finally:
+            client.token = None
         login = client.auth.approle.login(
             role_id=answer["role_id"], secret_id=unwrapped["data"]["secret_id"], use_token=False
         )

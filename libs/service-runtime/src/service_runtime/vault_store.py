@@ -20,7 +20,7 @@ from service_runtime.secrets import (
     SecretStoreUnavailable,
 )
 from service_runtime.settings import VaultSettings
-from service_runtime.vault_login import AgentLogin, KubernetesLogin, VaultLogin
+from service_runtime.vault_login import AgentLogin, KubernetesLogin, LoginRefused, VaultLogin
 
 __all__ = ["VaultSecretStore", "connect_secret_store"]
 
@@ -155,7 +155,12 @@ class VaultSecretStore:
 
     def _new_token(self) -> str:
         with self._lock:
-            self._token = self._login(self._client(None))
+            try:
+                self._token = self._login(self._client(None))
+            except (LoginRefused, Forbidden, InvalidRequest) as error:
+                # An answer of the agent that somebody else has unwrapped ends here: a sign of theft.
+                log(LogCode.SECRET_STORE_LOGIN_REFUSED, level=logging.ERROR, error_type=type(error).__name__)
+                raise SecretStoreUnavailable("the login was refused") from None
             log(LogCode.SECRET_STORE_LOGIN, service=self._settings.role)
             return self._token
 
