@@ -1,0 +1,66 @@
+"""The Ray Serve application ``retrieval``: the index of one replica, asked by handle and by HTTP."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Litestar
+from ray import serve
+from service_contracts.evidence import EvidenceQuery, PassageQuery
+from service_runtime.log import configure_logging
+from service_runtime.service_auth import ServiceAuth
+from service_runtime.settings import VaultSettings
+from service_runtime.vault_store import connect_secret_store
+
+from retrieval.embedded_index import open_embedded_index
+from retrieval.index import Index
+from retrieval.ingress import build_ingress
+from retrieval.service import RetrievalService
+from retrieval.settings import RetrievalSettings
+
+__all__ = ["Retrieval", "app"]
+
+
+class Retrieval:
+    """One replica. It is up at once and says that it is not ready until the index is open."""
+
+    async def __init__(self) -> None:  # type: ignore[misc]  # Ray Serve awaits it, so that it has a running loop
+        configure_logging("retrieval")
+        self._settings = settings = RetrievalSettings()
+        secrets = connect_secret_store(VaultSettings())
+        self._auth = ServiceAuth(secrets)
+
+        async def open_index() -> Index:
+            return await open_embedded_index(settings.index_dir, secrets)
+
+        self._service = RetrievalService(open_index, refresh_every_s=settings.refresh_every_s)
+        self._running = asyncio.create_task(self._service.run())
+
+    def __serve_build_asgi_app__(self) -> Litestar:
+        return build_ingress(
+            lambda: self._service,
+            self._auth.accepts,
+            max_body_bytes=self._settings.max_body_bytes,
+            max_budget_ms=self._settings.max_budget_ms,
+        )
+
+    async def evidence(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer an ``EvidenceQuery``; raise ``NotReady`` while the index is not open."""
+        found = await self._service.evidence_for(EvidenceQuery.model_validate(query))
+        return found.model_dump(mode="json")
+
+    async def passages(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Answer a ``PassageQuery``; raise ``NotReady`` while the index is not open."""
+        found = await self._service.passages_for(PassageQuery.model_validate(query))
+        return [one.model_dump(mode="json") for one in found]
+
+
+def app(_: Mapping[str, str]) -> serve.Application:
+    """Return the application for a Serve config whose ``import_path`` is ``retrieval.deployment:app``."""
+    deployment = serve.deployment(
+        name="Retrieval",
+        ray_actor_options={"num_cpus": 0.25},
+        max_ongoing_requests=32,
+        max_queued_requests=64,
+    )
+    return deployment(serve.ingress()(Retrieval)).bind()

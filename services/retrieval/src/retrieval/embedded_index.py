@@ -1,0 +1,136 @@
+"""The embedded index: an encrypted file on disk, facts and search structures in memory."""
+
+import asyncio
+import fcntl
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
+from service_runtime.secrets import SecretStore
+
+from retrieval.documents import IngestedDocument
+from retrieval.fact_base import FactBase
+from retrieval.index import Checkpoint, WriteCounts
+from retrieval.index_key import INDEX_FILE, index_key
+from retrieval.passage_search import Encoder, PassageSearch
+from retrieval.sqlcipher_store import SqlCipherStore
+
+__all__ = ["EmbeddedIndex", "open_embedded_index"]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is searched: one state of the file, replaced as a whole."""
+
+    change: int
+    version: str
+    facts: FactBase
+    passages: PassageSearch
+
+
+class EmbeddedIndex:
+    """See ``Index``. Made by ``open_embedded_index``."""
+
+    def __init__(self, store: SqlCipherStore, encoder: Encoder | None = None) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._reading = asyncio.Lock()
+        self._view = self._read()
+
+    @property
+    def version(self) -> str:
+        """See ``Index.version``."""
+        return self._view.version
+
+    @property
+    def store(self) -> SqlCipherStore:
+        """The file, for what only the embedded index needs (vectors, counts)."""
+        return self._store
+
+    def use_encoder(self, encoder: Encoder) -> None:
+        """Find passages by meaning too from the next refresh on; for an encoder that took long to load."""
+        self._encoder = encoder
+        self._view = _View(-1, self._view.version, self._view.facts, self._view.passages)
+
+    async def evidence(self, query: EvidenceQuery) -> Evidence:
+        """See ``Index.evidence``."""
+        view = self._view
+        return view.facts.evidence(query, view.version)
+
+    async def passages(self, query: PassageQuery) -> list[Passage]:
+        """See ``Index.passages``."""
+        return await asyncio.to_thread(self._passages, query)
+
+    def _passages(self, query: PassageQuery) -> list[Passage]:
+        as_of = query.as_of or datetime.now(tz=UTC).date()
+        found = []
+        for number, score in self._view.passages.search(query.text, query.limit, query.source_kinds, as_of):
+            row = self._store.passage(number)
+            if row is not None:
+                passage_id, text, source = row
+                found.append(Passage(id=passage_id, text=text, source=source, score=score))
+        return found
+
+    async def write(self, documents: Iterable[IngestedDocument], checkpoint: Checkpoint | None = None) -> WriteCounts:
+        """See ``Index.write``."""
+        return await asyncio.to_thread(self._store.write, documents, checkpoint)
+
+    async def remove(self, keys: Sequence[str]) -> int:
+        """See ``Index.remove``."""
+        return await asyncio.to_thread(self._store.remove, keys)
+
+    async def keys(self, prefix: str = "") -> list[str]:
+        """See ``Index.keys``."""
+        return await asyncio.to_thread(self._store.keys, prefix)
+
+    async def checkpoint(self, input_id: str) -> Checkpoint | None:
+        """See ``Index.checkpoint``."""
+        return await asyncio.to_thread(self._store.checkpoint, input_id)
+
+    async def refresh(self) -> bool:
+        """See ``Index.refresh``. What is searched stays as it was until the new state is ready."""
+        async with self._reading:
+            if await asyncio.to_thread(self._store.change) == self._view.change:
+                return False
+            before = self._view
+            self._view = await asyncio.to_thread(self._read)
+            return self._view.version != before.version or before.change < 0
+
+    async def close(self) -> None:
+        """See ``Index.close``."""
+        self._store.close()
+
+    def _read(self) -> _View:
+        # The number is read first: a change that lands while reading is then read again, never missed.
+        change = self._store.change()
+        digest = hashlib.sha256(repr(self._store.digests()).encode()).hexdigest()[:16]
+        return _View(
+            change,
+            f"embedded-{digest}",
+            FactBase(self._store.facts(), self._store.names()),
+            PassageSearch(self._store, self._encoder),
+        )
+
+
+async def open_embedded_index(directory: Path, secrets: SecretStore, encoder: Encoder | None = None) -> EmbeddedIndex:
+    """Open the index in ``directory``, made when there is none; raises ``IndexFailure`` or ``SecretError``."""
+    key = await index_key(directory, secrets)
+
+    def _open() -> EmbeddedIndex:
+        with _one_at_a_time(directory):
+            store = SqlCipherStore(directory / INDEX_FILE, key)
+        return EmbeddedIndex(store, encoder)
+
+    return await asyncio.to_thread(_open)
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Keep processes that open a new index at the same moment from making it twice."""
+    with (directory / "index.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,89 @@
+"""The life of the index in one process: opened, given the starter knowledge, refreshed while it serves."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
+from service_runtime.log import LogCode, log
+from service_runtime.secrets import SecretError
+
+from retrieval.index import Index, IndexFailure
+from retrieval.ingress import NotReady
+from retrieval.starter import load_starter
+
+__all__ = ["RetrievalService"]
+
+
+class RetrievalService:
+    """Answers from an index that ``open_index`` opens; until that has succeeded every query fails with ``NotReady``.
+
+    An index that cannot be opened is tried again: a sealed secret store is unsealed, a wrong key file is put right.
+    """
+
+    def __init__(self, open_index: Callable[[], Awaitable[Index]], *, refresh_every_s: float) -> None:
+        self._open_index = open_index
+        self._refresh_every_s = refresh_every_s
+        self._index: Index | None = None
+        self._reason = "index-opening"
+
+    def check(self) -> None:
+        """See ``Searcher.check``."""
+        self._opened()
+
+    async def evidence_for(self, query: EvidenceQuery) -> Evidence:
+        """See ``Searcher.evidence_for``."""
+        return await self._opened().evidence(query)
+
+    async def passages_for(self, query: PassageQuery) -> list[Passage]:
+        """See ``Searcher.passages_for``; raises ``TimeoutError`` when the query's time runs out."""
+        async with asyncio.timeout(query.budget_ms / 1000):
+            return await self._opened().passages(query)
+
+    def _opened(self) -> Index:
+        if self._index is None:
+            raise NotReady(self._reason)
+        return self._index
+
+    async def run(self) -> None:
+        """Open the index and keep it fresh until cancelled."""
+        try:
+            while True:
+                if self._index is None:
+                    await self._open()
+                else:
+                    await self._refresh(self._index)
+                await asyncio.sleep(self._refresh_every_s)
+        finally:
+            if self._index is not None:
+                await self._index.close()
+                self._index = None
+
+    async def _open(self) -> None:
+        started = time.monotonic()
+        try:
+            index = await self._open_index()
+            await load_starter(index)
+            await index.refresh()
+        except SecretError as error:
+            self._reason = "secret-store-unavailable"
+            log(LogCode.INDEX_OPENED, level=logging.ERROR, reason=self._reason, error_type=type(error).__name__)
+            return
+        except IndexFailure as error:
+            self._reason = "index-not-open"
+            log(LogCode.INDEX_OPENED, level=logging.ERROR, reason=self._reason, error_type=type(error).__name__)
+            return
+        self._index = index
+        elapsed_ms = round((time.monotonic() - started) * 1000)
+        log(LogCode.INDEX_OPENED, version=index.version, elapsed_ms=elapsed_ms)
+
+    async def _refresh(self, index: Index) -> None:
+        started = time.monotonic()
+        try:
+            if await index.refresh():
+                elapsed_ms = round((time.monotonic() - started) * 1000)
+                log(LogCode.INDEX_REFRESHED, version=index.version, elapsed_ms=elapsed_ms)
+        # What was read before is still served, and its version says so; the next round tries again.
+        except Exception as error:  # noqa: BLE001
+            log(LogCode.INDEX_REFRESHED, level=logging.ERROR, reason="failed", error_type=type(error).__name__)
