@@ -15,6 +15,10 @@ from facade.pipeline.drafting import Drafting
 from facade.pipeline.reconciliation import HttpReconciliation, Reconciliation
 from facade.pipeline.signing import Signing
 from facade.settings import FacadeSettings
+from facade.smart.authorization_server import AuthorizationServer
+from facade.smart.launches import Launches
+from facade.smart.sessions import Sessions
+from facade.smart.user_access import UserAccess
 from facade.store.database import Database
 from facade.store.documents import Documents
 from facade.store.inbox import Inbox
@@ -51,6 +55,9 @@ class Container:
     drafting: Drafting
     signing: Signing
     receiver: SubscriptionReceiver
+    sessions: Sessions
+    launches: Launches
+    user_access: UserAccess
     wake: asyncio.Event
     written_back: asyncio.Event
 
@@ -73,6 +80,8 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     inbox = Inbox(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry)
     outbox = Outbox(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry)
     documents = Documents(database, cipher)
+    server = AuthorizationServer(http, assertions)
+    sessions = Sessions(database, cipher, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
     wake, written_back = asyncio.Event(), asyncio.Event()
     return Container(
         settings=settings,
@@ -102,6 +111,17 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
             ehrs=ehrs, connections=connections, documents=documents, public_base_url=settings.public_base_url
         ),
         receiver=SubscriptionReceiver(ehrs, SubscriptionSecrets(secrets), inbox),
+        sessions=sessions,
+        launches=Launches(
+            ehrs=ehrs,
+            http=http,
+            server=server,
+            database=database,
+            cipher=cipher,
+            sessions=sessions,
+            public_base_url=settings.public_base_url,
+        ),
+        user_access=UserAccess(ehrs=ehrs, http=http, server=server, sessions=sessions),
         wake=wake,
         written_back=written_back,
     )

@@ -43,3 +43,5 @@ class FacadeSettings(BaseSettings):
     ehr_connections: int = 20
     reconciliation_grace_ms: int = 1_500
     readiness_timeout_s: float = 2.0
+    body_max_bytes: int = 1_048_576
+    stop_timeout_s: int = Field(default=10, ge=1)

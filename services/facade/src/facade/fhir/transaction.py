@@ -1,8 +1,8 @@
 """The transaction Bundles that write a draft, or the news that there is none, to the EHR.
 
 Everything of one document is created in one transaction, each resource conditionally on its deterministic identifier
-(or tag, where the type has no identifier): sent again, the bundle creates nothing. The Task alone is updated conditionally
-by the document and created conditionally by the failure, so that they may arrive in either order.
+(or tag, where the type has no identifier): sent again, the bundle creates nothing. The Task alone is updated
+conditionally by the document and created conditionally by the failure, so that they may arrive in either order.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ class Database:
     """Opens sessions and brings the schema up to date. ``url`` is an async SQLAlchemy URL."""
 
     def __init__(self, url: str) -> None:
-        self._engine = create_async_engine(url, pool_pre_ping=url.startswith("postgresql"))
+        self._engine = create_async_engine(url, pool_pre_ping=url.startswith("postgresql"), hide_parameters=True)
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)

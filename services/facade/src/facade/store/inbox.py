@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from service_runtime.envelope import EnvelopeCipher
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from facade.fhir.ids import event_id
 from facade.store.database import Database
@@ -104,11 +104,24 @@ class Inbox:
             return SubscriptionState(row.epoch, row.highest, row.since)
 
     async def advance(self, ehr_id: str, subscription: str, *, epoch: int, highest: int) -> None:
-        """Remember the epoch and the highest event number of a subscription."""
+        """Remember the epoch and the highest event number of a subscription; neither ever goes back."""
+        later = or_(
+            SubscriptionRow.epoch < epoch, and_(SubscriptionRow.epoch == epoch, SubscriptionRow.highest < highest)
+        )
+        await self._change(ehr_id, subscription, later, epoch=epoch, highest=highest)
+
+    async def caught_up(self, ehr_id: str, subscription: str, until: datetime) -> None:
+        """Remember that everything up to ``until`` has been searched for and stored."""
+        await self._change(ehr_id, subscription, SubscriptionRow.since < until, since=until)
+
+    async def _change(
+        self, ehr_id: str, subscription: str, condition: ColumnElement[bool], **values: int | datetime
+    ) -> None:
         statement = (
             update(SubscriptionRow)
-            .where(SubscriptionRow.ehr_id == ehr_id, SubscriptionRow.subscription == subscription)
-            .values(epoch=epoch, highest=highest)
+            .where(SubscriptionRow.ehr_id == ehr_id, SubscriptionRow.subscription == subscription, condition)
+            .values(**values)
+            .execution_options(synchronize_session=False)
         )
         async with self._database.session() as session:
             await session.execute(statement)

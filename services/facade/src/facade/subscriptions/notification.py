@@ -69,7 +69,7 @@ def read_notification(body: bytes) -> Notification:
 
 
 def _from_parameters(status: dict[str, Any]) -> Notification:
-    values = {name: value for name, value in _named(status["parameter"])}
+    values = dict(_named(status["parameter"]))
     return Notification(
         type=NotificationType(values["type"]),
         subscription=str(values["subscription"]["reference"]),

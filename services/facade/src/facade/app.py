@@ -1,0 +1,50 @@
+"""The application: every route of the facade is listed here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.types import ASGIApp
+from service_runtime.request_id import accept_request_id, current_request_id
+
+from facade import health
+from facade.background import running
+from facade.container import Container
+from facade.ehr import jwks
+from facade.failures import EXCEPTION_HANDLERS
+from facade.smart import routes as smart
+from facade.subscriptions import routes as subscriptions
+from facade.surround import surround
+from facade.workbench import routes as workbench
+
+__all__ = ["build_app"]
+
+
+def build_app(container: Container) -> ASGIApp:
+    """Return the application. While it runs, the workers of ``container`` run; when it stops, they are closed."""
+
+    @asynccontextmanager
+    async def work(_: Litestar) -> AsyncIterator[None]:
+        async with running(container):
+            yield
+
+    app = Litestar(
+        route_handlers=[
+            *health.route_handlers,
+            *jwks.route_handlers,
+            *subscriptions.route_handlers,
+            *smart.route_handlers,
+            *workbench.route_handlers,
+        ],
+        dependencies={
+            "container": Provide(lambda: container, sync_to_thread=False),
+            "request_id": Provide(lambda: current_request_id() or accept_request_id(None), sync_to_thread=False),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=[work],
+        request_max_body_size=container.settings.body_max_bytes,
+        openapi_config=None,
+        logging_config=None,
+    )
+    return surround(app, https=container.settings.public_base_url.startswith("https://"))

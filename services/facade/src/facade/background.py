@@ -1,0 +1,58 @@
+"""What runs beside the requests: the workers of inbox and outbox, and the keeper of our Subscriptions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service_runtime.log import LogCode, log
+
+from facade.container import Container
+from facade.pipeline.delivery import Deliverer
+from facade.pipeline.events import EventProcessor
+from facade.pipeline.loops import run_loop
+from facade.subscriptions.keeper import SubscriptionKeeper
+
+__all__ = ["running"]
+
+
+@asynccontextmanager
+async def running(container: Container) -> AsyncIterator[None]:
+    """Bring the database up to date, take up what an earlier process left, work until the block ends, and close.
+
+    What is cut off at the end was claimed and is not finished: the next process does it.
+    """
+    settings = container.settings
+    await container.database.migrate()
+    freed = await container.inbox.queue.release_own() + await container.outbox.queue.release_own()
+    log(LogCode.SERVICE_STARTED, count=freed)
+    events = EventProcessor(inbox=container.inbox, connections=container.connections, drafting=container.drafting)
+    deliverer = Deliverer(outbox=container.outbox, connections=container.connections, documents=container.documents)
+    keeper = SubscriptionKeeper(
+        ehrs=container.ehrs,
+        connections=container.connections,
+        secrets=container.secrets,
+        inbox=container.inbox,
+        public_base_url=settings.public_base_url,
+        wake=container.wake,
+    )
+    work = [
+        *(
+            run_loop(events.step, container.wake, poll_s=settings.poll_s, stage="inbox")
+            for _ in range(settings.workers)
+        ),
+        run_loop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
+        keeper.run(settings.subscription_check_s),
+    ]
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await container.drafting.close()
+        await container.inbox.queue.release_own()
+        await container.outbox.queue.release_own()
+        await container.http.aclose()
+        await container.database.close()
+        log(LogCode.SERVICE_STOPPED)
