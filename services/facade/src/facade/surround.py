@@ -1,6 +1,7 @@
 """What holds for every answer: an X-Request-Id, security headers, and one log line without addresses."""
 
 import time
+
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
