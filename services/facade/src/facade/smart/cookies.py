@@ -5,7 +5,11 @@ cookies in frames unless they are kept apart per embedding site; ``Secure`` and 
 prefix, which no other host can set. Browsers take ``Secure`` cookies from http://localhost too, but not the prefix.
 """
 
-__all__ = ["clear_cookie", "cookie_name", "set_cookie"]
+from dataclasses import dataclass
+
+from litestar.datastructures import Cookie
+
+__all__ = ["FrameCookie", "cookie_name"]
 
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
 
@@ -16,11 +20,13 @@ def cookie_name(purpose: str, name: str, public_base_url: str) -> str:
     return f"{prefix}preceptor-{purpose}-{name}"
 
 
-def set_cookie(name: str, value: str, max_age_s: int) -> str:
-    """Return a ``Set-Cookie`` header value."""
-    return f"{name}={value}; Max-Age={max_age_s}; {_ATTRIBUTES}"
+@dataclass
+class FrameCookie(Cookie):
+    """A cookie with the attributes above; without a value it is removed from this partition."""
 
+    __hash__ = Cookie.__hash__
 
-def clear_cookie(name: str) -> str:
-    """Return a ``Set-Cookie`` header value that removes the cookie from this partition."""
-    return set_cookie(name, "", 0)
+    def to_encoded_header(self) -> tuple[bytes, bytes]:
+        """Return the header; written here because Python's own cookies know ``Partitioned`` only from 3.14 on."""
+        max_age = self.max_age if self.value else 0
+        return b"set-cookie", f"{self.key}={self.value or ''}; Max-Age={max_age}; {_ATTRIBUTES}".encode("ascii")

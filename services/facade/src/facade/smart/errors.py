@@ -6,7 +6,8 @@ LaunchRefused
 ├── EhrRefused          the EHR answered with an error
 ├── EhrUnavailable      the EHR did not answer
 ├── IdentityRefused     the id_token does not prove who signs in
-└── ContextMissing      the EHR did not say which patient and stay, or may not show them
+├── ContextMissing      the EHR did not say which patient and stay, or may not show them
+└── NotAvailable        something of ours is not there now
 """
 
 from typing import ClassVar
@@ -18,6 +19,7 @@ __all__ = [
     "IdentityRefused",
     "LaunchExpired",
     "LaunchRefused",
+    "NotAvailable",
     "UnknownIssuer",
 ]
 
@@ -80,3 +82,11 @@ class ContextMissing(LaunchRefused):
     status = 403
     title = "No stay was chosen"
     advice = "Open the patient's hospital stay in the EHR and launch Preceptor from there."
+
+
+class NotAvailable(LaunchRefused):
+    """The secret store or the database cannot be used now."""
+
+    status = 503
+    title = "Preceptor is not available"
+    advice = "Something it needs is not there now. Wait a moment, then launch again from the patient's record."

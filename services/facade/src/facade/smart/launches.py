@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from service_runtime.envelope import EnvelopeCipher
 from sqlalchemy import delete
 
-from facade.ehr.assertion import ClientAssertions
 from facade.ehr.registry import Ehr, EhrRegistry, UnknownEhr
 from facade.smart.authorization_server import AuthorizationServer, TokenResponse
-from facade.smart.cookies import clear_cookie, cookie_name, set_cookie
+from facade.smart.cookies import FrameCookie, cookie_name
 from facade.smart.errors import EhrRefused, IdentityRefused, LaunchExpired, UnknownIssuer
 from facade.smart.id_token import verify_id_token
 from facade.smart.launch_context import read_launch_context, user_client
@@ -59,7 +58,7 @@ class AuthorizationRedirect:
 
     ehr_id: str
     url: str
-    cookie: str
+    cookie: FrameCookie
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class OpenedSession:
 
     ehr_id: str
     session: NewSession
-    cookies: tuple[str, ...]
+    cookies: tuple[FrameCookie, ...]
 
 
 class Launches:
@@ -79,7 +78,7 @@ class Launches:
         *,
         ehrs: EhrRegistry,
         http: httpx.AsyncClient,
-        assertions: ClientAssertions,
+        server: AuthorizationServer,
         database: Database,
         cipher: EnvelopeCipher,
         sessions: Sessions,
@@ -88,7 +87,7 @@ class Launches:
     ) -> None:
         self._ehrs = ehrs
         self._http = http
-        self._server = AuthorizationServer(http, assertions)
+        self._server = server
         self._database = database
         self._cipher = cipher
         self._sessions = sessions
@@ -136,7 +135,7 @@ class Launches:
             query["launch"] = unverified_launch
         endpoint = configuration.authorization_endpoint
         joint = "&" if urlsplit(endpoint).query else "?"
-        cookie = set_cookie(self._cookie_name(state), browser, _LIFETIME_S)
+        cookie = FrameCookie(self._cookie_name(state), value=browser, max_age=_LIFETIME_S)
         return AuthorizationRedirect(ehr.id, f"{endpoint}{joint}{urlencode(query)}", cookie)
 
     async def complete(self, query: Mapping[str, str], cookies: Mapping[str, str]) -> OpenedSession:
@@ -181,8 +180,8 @@ class Launches:
             ),
         )
         name = cookie_name("session", session.window, self._public_base_url)
-        opened = set_cookie(name, session.secret, self._sessions.absolute_s)
-        return OpenedSession(ehr.id, session, (opened, clear_cookie(self._cookie_name(state))))
+        opened = FrameCookie(name, value=session.secret, max_age=self._sessions.absolute_s)
+        return OpenedSession(ehr.id, session, (opened, FrameCookie(self._cookie_name(state))))
 
     def _cookie_name(self, state: str) -> str:
         return cookie_name("launch", hashed(state)[:16], self._public_base_url)

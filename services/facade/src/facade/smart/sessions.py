@@ -130,21 +130,31 @@ class Sessions:
                 await session.execute(
                     update(SessionRow).where(SessionRow.window == row.window).values(idle_until=now + self._idle)
                 )
-        raw = await self._cipher.open(row.sealed, scope=row.patient_key, aad=_place(row.window))
-        return Session(row.window, row.ehr_id, SessionContext.model_validate_json(raw), row.ends_at)
+        return Session(row.window, row.ehr_id, await self._open(row), row.ends_at)
 
-    async def replace(self, session: Session, context: SessionContext) -> Session:
+    async def context(self, session: Session) -> SessionContext:
+        """Return the context as it is kept now (another request may have renewed its tokens)."""
+        async with self._database.reading() as reading:
+            row = await reading.get(SessionRow, session.window)
+        if row is None:
+            raise SessionEnded
+        return await self._open(row)
+
+    async def replace(self, session: Session, context: SessionContext) -> None:
         """Keep a changed context (renewed tokens)."""
         scope = patient_scope(session.ehr_id, session.context.patient)
         sealed = await self._seal(context, scope, session.window)
         async with self._database.session() as writing:
             await writing.execute(update(SessionRow).where(SessionRow.window == session.window).values(sealed=sealed))
-        return Session(session.window, session.ehr_id, context, session.ends_at)
 
     async def end(self, window: str) -> None:
         """Forget a session and its tokens."""
         async with self._database.session() as session:
             await session.execute(delete(SessionRow).where(SessionRow.window == window))
+
+    async def _open(self, row: SessionRow) -> SessionContext:
+        raw = await self._cipher.open(row.sealed, scope=row.patient_key, aad=_place(row.window))
+        return SessionContext.model_validate_json(raw)
 
     async def _seal(self, context: SessionContext, scope: str, window: str) -> bytes:
         return await self._cipher.seal(context.model_dump_json().encode(), scope=scope, aad=_place(window))
