@@ -24,6 +24,7 @@ _CACHE = _HERE.parents[1] / ".preceptor" / "cache" / "validator"
 _POM = _HERE / "engine" / "pom.xml"
 _SOURCE = _HERE / "engine" / "src" / "main" / "java" / "preceptor" / "OfficialValidator.java"
 _DEFINITIONS = _HERE / "definitions.toml"
+_OWN_DEFINITIONS = _HERE / "definitions"
 _TOOLS = ("java", "javac", "mvn", "npm")
 # Examples in the core package are instances, not definitions: loading them would only take time.
 _DEFINITION_TYPES = (
@@ -137,6 +138,7 @@ def _command(folder: Path, definitions: Mapping[str, Mapping[str, str]]) -> tupl
         f"{core['as']}#{core['version']}",
         definitions["terminology"]["version"],
         definitions["extensions"]["version"],
+        *sorted(str(file) for file in _OWN_DEFINITIONS.glob("*.json")),
     )
 
 
