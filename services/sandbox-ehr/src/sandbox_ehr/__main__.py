@@ -39,6 +39,7 @@ def main() -> int:
         build_app(container),
         log_config=None,
         access_log=False,
+        ws="none",
         server_header=False,
         timeout_graceful_shutdown=settings.stop_timeout_s,
     )

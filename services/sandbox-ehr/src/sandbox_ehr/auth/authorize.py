@@ -97,21 +97,21 @@ def authorize_routes(
         except OAuthError as error:
             return _refusal(parameters["redirect_uri"], parameters.get("state"), error)
 
-    @get("/authorize", name="authorize")
+    @get("/auth/authorize", name="authorize")
     async def authorize(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         """Authorize by query (SMART: servers SHALL support GET)."""
-        return await answer(parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True))
+        return await answer(parse_qsl(request.scope["query_string"].decode(errors="replace"), keep_blank_values=True))
 
-    @post("/authorize", status_code=200)
+    @post("/auth/authorize", status_code=200)
     async def authorize_post(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         """Authorize by form (SMART: servers SHALL support POST)."""
-        return await answer(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        return await answer(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
-    @post("/authorize/decision", status_code=200)
+    @post("/auth/authorize/decision", status_code=200)
     async def decision(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         """Take what the user chose on the standalone page."""
         try:
-            form = single_values(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+            form = single_values(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
             suspended = server.grants.resume(form.get("request", ""))
         except OAuthError as error:
             return refuse(error.description)

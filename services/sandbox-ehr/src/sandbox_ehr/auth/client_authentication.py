@@ -121,9 +121,9 @@ class ClientAuthentication:
             raise OAuthError("invalid_client", "iss and sub must both be the client_id", 401)
         if claims.get("aud") not in (self._token_url, [self._token_url]):
             raise OAuthError("invalid_client", f"aud must be {self._token_url}", 401)
-        if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or expires_at <= now:
+        if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or not expires_at > now:
             raise OAuthError("invalid_client", "exp is missing or past", 401)
-        if expires_at > now + _MAX_LIFETIME_S:
+        if not expires_at <= now + _MAX_LIFETIME_S:
             raise OAuthError("invalid_client", "exp is more than five minutes away", 401)
         for name in ("iat", "nbf"):
             if name in claims and not (isinstance(claims[name], int | float) and claims[name] <= now + _CLOCK_SKEW_S):

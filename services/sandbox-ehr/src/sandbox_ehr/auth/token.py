@@ -154,7 +154,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
     async def form_of(request: Request[Any, Any, Any]) -> dict[str, str]:
         if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             raise OAuthError("invalid_request", "Content-Type must be application/x-www-form-urlencoded")
-        return single_values(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        return single_values(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
     def refused(error: OAuthError, authorization: str | None) -> Response[dict[str, str]]:
         headers = dict(_NO_STORE)
@@ -163,7 +163,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
         body = {"error": error.error, "error_description": error.description}
         return Response(body, status_code=error.status, headers=headers)
 
-    @post("/token", status_code=200)
+    @post("/auth/token", status_code=200)
     async def token(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """Issue an access token."""
         authorization = request.headers.get("Authorization")
@@ -172,7 +172,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
         except OAuthError as error:
             return refused(error, authorization)
 
-    @post("/introspect", status_code=200)
+    @post("/auth/introspect", status_code=200)
     async def introspect(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """Say what a token means, to a client that authenticates."""
         authorization = request.headers.get("Authorization")
@@ -183,7 +183,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
         except OAuthError as error:
             return refused(error, authorization)
 
-    @post("/revoke", status_code=200)
+    @post("/auth/revoke", status_code=200)
     async def revoke(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """Revoke a token of the client that authenticates."""
         authorization = request.headers.get("Authorization")

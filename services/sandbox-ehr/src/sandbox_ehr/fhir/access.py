@@ -40,19 +40,23 @@ class Access:
         scopes = self._scopes(interaction.resource_type, interaction.letter)
         if not scopes:
             raise self._refusal(interaction)
+        if interaction.letter == "s":
+            self._check_search(interaction)
         if interaction.letter in "rs":
             return
         # A granular scope speaks of stored resources; what is being written is not stored yet.
         scopes = [scope for scope in scopes if not scope.query]
         if any(scope.context != "patient" for scope in scopes):
             return
-        if not scopes or interaction.by_criteria or interaction.is_patch:
+        creates_patient = interaction.resource_type == "Patient" and interaction.letter == "c"
+        if not scopes or interaction.by_criteria or interaction.is_patch or creates_patient:
             raise self._refusal(interaction)
         stored = None
         if interaction.resource_id is not None:
             stored = await self._records.read(interaction.resource_type, interaction.resource_id)
         for resource in (stored, interaction.body):
-            if resource is not None and not self._about_the_patient(resource):
+            # Shared resources are everybody's: an app held to one patient may not change them.
+            if resource is not None and not self._in_compartment(resource):
                 raise self._refusal(interaction)
 
     def permits(self, resource: Mapping[str, Any], letters: str) -> bool:
@@ -63,31 +67,68 @@ class Access:
             for scope in self._scopes(str(resource.get("resourceType")), letter)
         )
 
-    def searches_one_patient(self, resource_type: str) -> str | None:
-        """Return the patient when every scope for searching this type is held to that patient."""
-        scopes = self._scopes(resource_type, "s")
-        held = all(scope.context == "patient" for scope in scopes)
-        return self._token.patient if held and resource_type not in SHARED_TYPES else None
+    def everything(self, resource_type: str, letter: str) -> bool:
+        """Whether some scope allows this on every resource of the type, with no limit to a patient or a query."""
+        return any(s.context != "patient" and not s.query for s in self._scopes(resource_type, letter))
 
-    def visible(self, body: Any, letters: str) -> Any:
-        """Return a copy of an answer without the resources the token may not see."""
+    def limits(self, resource_type: str) -> tuple[str | None, list[tuple[str, str]]] | None:
+        """Return the patient and the parameters that make a search find just what may be seen.
+
+        None when that cannot be said in one search, because several scopes with different limits apply.
+        """
+        if self.everything(resource_type, "s"):
+            return None, []
+        scopes = self._scopes(resource_type, "s")
+        if len({(scope.context == "patient", scope.query) for scope in scopes}) != 1:
+            return None
+        held = scopes[0].context == "patient" and resource_type not in SHARED_TYPES
+        return self._token.patient if held else None, scopes[0].parameters()
+
+    def visible(self, body: Any, letters: str, *, exact: bool) -> Any:
+        """Return an answer without what the token may not see; ``exact`` says that its total may be told."""
         if not isinstance(body, dict) or body.get("resourceType") != "Bundle":
             return body
+        responds = body.get("type") in ("transaction-response", "batch-response")
         entries = body.get("entry", [])
-        kept = [entry for entry in entries if self._entry_visible(entry, letters)]
-        if len(kept) == len(entries):
-            return body
-        answer = {name: value for name, value in body.items() if name not in ("entry", "total")}
+        kept = []
+        for entry in entries:
+            if self._entry_visible(entry, letters):
+                kept.append(entry)
+            elif responds:
+                # These answers are read by position, so the entry stays and only its resource goes.
+                kept.append(self._without_hidden(entry, letters))
+        answer = {name: value for name, value in body.items() if name != "entry"}
+        if not exact or len(kept) < len(entries):
+            answer.pop("total", None)
+            links = [link for link in answer.pop("link", []) if link.get("relation") != "last"]
+            answer |= {"link": links} if links else {}
         return answer | ({"entry": kept} if kept else {})
+
+    def _without_hidden(self, entry: Mapping[str, Any], letters: str) -> dict[str, Any]:
+        resource = entry.get("resource")
+        kept = {name: value for name, value in entry.items() if name not in ("resource", "fullUrl")}
+        if isinstance(resource, dict) and resource.get("resourceType") == "Bundle":
+            return kept | {"resource": self.visible(resource, letters, exact=True)}
+        return kept
 
     def _entry_visible(self, entry: Mapping[str, Any], letters: str) -> bool:
         resource = entry.get("resource")
         if not isinstance(resource, dict):
-            return True
+            # A deletion in a history, or the answer to a write that asked for nothing back.
+            request = entry.get("request")
+            return not request or self.everything(str(request.get("url")).partition("/")[0], "s")
         if resource.get("resourceType") == "Bundle":  # the answer to a search inside a batch
-            nested = self.visible(resource, letters)
-            return len(nested.get("entry", [])) == len(resource.get("entry", []))
+            return False
         return resource.get("resourceType") in ("OperationOutcome", "Parameters") or self.permits(resource, letters)
+
+    def _check_search(self, interaction: Interaction) -> None:
+        if interaction.in_bundle and not self.everything(interaction.resource_type, "s"):
+            raise self._refusal(interaction)
+        for name, _ in interaction.query:
+            # A chain asks about resources of another type, so it needs the right to search those.
+            for resource_type in _chained_types(name):
+                if not self.everything(resource_type, "s"):
+                    raise self._refusal(Interaction(resource_type, "s"))
 
     def _scopes(self, resource_type: str, letter: str) -> list[ResourceScope]:
         found = [s for s in self._token.resource_scopes if s.covers(resource_type, letter)]
@@ -103,8 +144,9 @@ class Access:
         return not scope.query or self._records.matches(dict(resource), scope.parameters())
 
     def _about_the_patient(self, resource: Mapping[str, Any]) -> bool:
-        if resource.get("resourceType") in SHARED_TYPES:
-            return True
+        return resource.get("resourceType") in SHARED_TYPES or self._in_compartment(resource)
+
+    def _in_compartment(self, resource: Mapping[str, Any]) -> bool:
         return self._token.patient is not None and in_compartment(resource, self._token.patient, self._base_url)
 
     def _refusal(self, interaction: Interaction) -> FhirRefusal:
@@ -113,3 +155,15 @@ class Access:
         return FhirRefusal(
             403, "forbidden", f"the token has no scope for {needed} on this resource", {"WWW-Authenticate": challenge}
         )
+
+
+def _chained_types(name: str) -> list[str]:
+    """Return the types a search parameter reaches into; ``*`` where it does not say which."""
+    if name.startswith("_has:"):
+        inner = name.split(":")
+        return [inner[1] if len(inner) > 1 else "*", *_chained_types(":".join(inner[3:]))]
+    if "." not in name:
+        return []
+    first, _, rest = name.partition(".")
+    _, _, resource_type = first.partition(":")
+    return [resource_type or "*", *_chained_types(rest)]

@@ -19,6 +19,9 @@ __all__ = ["fhir_routes"]
 
 _FHIR_JSON = "application/fhir+json"
 _METHODS = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE, HttpMethod.HEAD]
+_JSON_TYPES = (_FHIR_JSON, "application/json", "application/json-patch+json")
+_PASSED_ON = ("if-match", "if-none-match", "if-none-exist", "prefer")
+_OURS = frozenset({"_format", "_pretty"})
 _PASSED_BACK = ("etag", "location", "last-modified", "content-location")
 # Interactions after which the answer's resources are judged by the right to read or search.
 _SEEN_BY = {"r": "r", "s": "s", "c": "cr", "u": "ur", "d": "dr"}
@@ -36,11 +39,13 @@ def fhir_routes(server: FhirServer, tokens: Tokens, base_url: str) -> list[HTTPR
         return _json(statement, 200, {"Access-Control-Allow-Origin": "*"})
 
     @route(["/fhir", "/fhir/{path:path}"], http_method=_METHODS, name="fhir")
-    async def fhir(request: Request[Any, Any, Any], path: str = "") -> Response[bytes]:
+    async def fhir(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Serve one FHIR request."""
         try:
             access = Access(_token(request, tokens, fhir_base), server, fhir_base)
-            return await _serve(request, [part for part in path.split("/") if part], access, server)
+            return await _serve(
+                request, [part for part in request.path_params.get("path", "").split("/") if part], access, server
+            )
         except FhirRefusal as refusal:
             return _json(refusal.outcome, refusal.status, refusal.headers)
 
@@ -62,28 +67,47 @@ def _token(request: Request[Any, Any, Any], tokens: Tokens, fhir_base: str) -> A
 async def _serve(
     request: Request[Any, Any, Any], segments: list[str], access: Access, server: FhirServer
 ) -> Response[bytes]:
-    content = await request.body()
-    is_form = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
-    query = parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True)
-    if is_form and segments[1:] == ["_search"]:
-        query += parse_qsl(content.decode(), keep_blank_values=True)
-        segments, content = segments[:1], b""
-    wanted = interactions(_method(request, is_form), segments, _value(content))
+    _check_formats(request)
+    method, content = str(request.method), await request.body()
+    query = _parameters(request.scope["query_string"])
+    if method == "POST" and segments[1:] == ["_search"]:
+        query += _parameters(content)
+        method, segments, content = "GET", segments[:1], b""
+    body = _value(content)
+    headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+    wanted = interactions(method, segments, query, body, if_none_exist="if-none-exist" in headers)
+    if method == "DELETE" and "if-match" in headers:
+        # The embedded server would ignore it, and delete what the client did not mean.
+        raise FhirRefusal(400, "not-supported", "DELETE with If-Match is not served")
     for interaction in wanted:
         await access.check(interaction)
-    path, query = _held_to_patient(wanted[0], segments, query, access) if len(wanted) == 1 else (segments, query)
+    path, query, exact = _narrowed(wanted, segments, query, access)
+    if content:
+        is_patch = isinstance(body, list)
+        headers["content-type"] = "application/json-patch+json" if is_patch else _FHIR_JSON
     upstream = await server.request(
-        _method(request, is_form),
+        method,
         "/" + "/".join(path),
-        query=urlencode(query),
-        headers={**request.headers, "Accept": "application/fhir+json"},
+        query=urlencode([(name, value) for name, value in query if name not in _OURS]),
+        headers={**headers, "accept": _FHIR_JSON},
         body=content,
     )
-    return _answer(upstream, wanted, access)
+    return _answer(upstream, wanted, access, exact=exact)
 
 
-def _method(request: Request[Any, Any, Any], is_form: bool) -> str:
-    return "GET" if is_form else str(request.method)
+def _parameters(raw: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)
+
+
+def _check_formats(request: Request[Any, Any, Any]) -> None:
+    """Only JSON is spoken; a body called anything else is not looked at."""
+    wanted = request.query_params.get("_format") or request.headers.get("Accept") or "*/*"
+    if "json" not in wanted and "*" not in wanted:
+        raise FhirRefusal(406, "not-supported", "only JSON is served")
+    sent = request.headers.get("Content-Type", _FHIR_JSON).partition(";")[0].strip().lower()
+    is_search = request.method == "POST" and request.scope["path"].endswith("/_search")
+    if sent not in (("application/x-www-form-urlencoded",) if is_search else _JSON_TYPES):
+        raise FhirRefusal(415, "not-supported", "this Content-Type is not served")
 
 
 def _value(content: bytes) -> Any:
@@ -91,33 +115,46 @@ def _value(content: bytes) -> Any:
         return None
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FhirRefusal(400, "structure", "the body is not JSON") from None
 
 
-def _held_to_patient(
-    interaction: Interaction, segments: list[str], query: list[tuple[str, str]], access: Access
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Turn a search under ``patient/`` scopes into one of the compartment, so that totals and pages are right."""
-    patient = access.searches_one_patient(interaction.resource_type) if interaction.letter == "s" else None
-    if patient is None or len(segments) != 1:
-        return segments, query
-    if interaction.resource_type == "Patient":
-        return segments, [*query, ("_id", patient)]
-    return ["Patient", patient, interaction.resource_type], query
+def _narrowed(
+    wanted: list[Interaction], segments: list[str], query: list[tuple[str, str]], access: Access
+) -> tuple[list[str], list[tuple[str, str]], bool]:
+    """Turn a search into one of only what may be seen, so that totals and pages are right.
+
+    The last value says whether they are; where it is False the answer's total must not be told.
+    """
+    if len(wanted) != 1 or wanted[0].in_bundle:
+        return segments, query, True
+    resource_type = wanted[0].resource_type
+    if wanted[0].letter != "s":
+        return segments, query, access.everything(resource_type, wanted[0].letter)
+    limits = access.limits(resource_type)
+    if limits is None or len(segments) != 1 or resource_type == "*":
+        return segments, query, access.everything(resource_type, "s")
+    patient, parameters = limits
+    query = [*query, *parameters]
+    if patient is None:
+        return segments, query, True
+    if resource_type == "Patient":
+        return segments, [*query, ("_id", patient)], True
+    return ["Patient", patient, resource_type], query, True
 
 
-def _answer(upstream: httpx.Response, wanted: list[Interaction], access: Access) -> Response[bytes]:
+def _answer(upstream: httpx.Response, wanted: list[Interaction], access: Access, *, exact: bool) -> Response[bytes]:
     headers = {name: upstream.headers[name] for name in _PASSED_BACK if name in upstream.headers}
     if not upstream.content:
         return Response(b"", status_code=upstream.status_code, headers=headers)
     body = upstream.json()
     letters = "".join(sorted({letter for one in wanted for letter in _SEEN_BY[one.letter]}))
-    if upstream.status_code < 400:
-        body = access.visible(body, letters)
-        if len(wanted) == 1 and wanted[0].letter != "s" and body.get("resourceType") == wanted[0].resource_type:
-            if not access.permits(body, letters):
-                raise FhirRefusal(403, "forbidden", "the token has no scope for this resource")
+    if upstream.status_code >= 400:
+        return _json(body, upstream.status_code, headers)
+    body = access.visible(body, letters, exact=exact)
+    is_the_resource = len(wanted) == 1 and body.get("resourceType") == wanted[0].resource_type
+    if is_the_resource and not access.permits(body, letters):
+        raise FhirRefusal(403, "forbidden", "the token has no scope for this resource")
     return _json(body, upstream.status_code, headers)
 
 

@@ -12,13 +12,12 @@ from sekmet.fhir import search_params
 from sekmet.main import create_app
 
 from sandbox_ehr.fhir.delivery import DeliveryThreads
+from sandbox_ehr.fhir.interactions import is_id
 from sandbox_ehr.fhir.search_parameters import add_search_parameters
 
 __all__ = ["FhirServer", "Resource"]
 
 Resource = dict[str, Any]
-
-_NEVER_FORWARDED = frozenset({"authorization", "host", "cookie", "content-length", "connection", "x-sekmet-simulate"})
 
 
 class FhirServer:
@@ -63,11 +62,12 @@ class FhirServer:
         url = httpx.URL(str(self._http.base_url)).copy_with(
             path=f"{self._http.base_url.path.rstrip('/')}{path}", query=query.encode() or None
         )
-        kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _NEVER_FORWARDED}
-        return await self._http.request(method, url, headers=kept, content=body)
+        return await self._http.request(method, url, headers=headers, content=body)
 
     async def read(self, resource_type: str, resource_id: str) -> Resource | None:
         """Return a stored resource, or None when there is none or it is deleted."""
+        if not is_id(resource_id):  # in an address, dots and slashes would lead elsewhere
+            return None
         response = await self.request("GET", f"/{resource_type}/{resource_id}")
         return response.json() if response.status_code == 200 else None
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 from litestar import MediaType, Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from sandbox_ehr.auth.clients import Client, Clients
@@ -77,13 +78,13 @@ def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> 
         return await page(request, "stays.html", None, stays=await ward.stays())
 
     @get("/stays/{encounter:str}")
-    async def stay(request: Request[Any, Any, Any], encounter: str) -> Response[str]:
+    async def stay(request: Request[Any, Any, Any], encounter: FromPath[str]) -> Response[str]:
         """Show one stay with its documents."""
         forms.check_host(request)
         return await page(request, "stay.html", encounter, page=await found(encounter))
 
     @post("/stays/{encounter:str}/launch", status_code=200)
-    async def launch(request: Request[Any, Any, Any], encounter: str) -> Response[str]:
+    async def launch(request: Request[Any, Any, Any], encounter: FromPath[str]) -> Response[str]:
         """Launch an app for one stay inside the EHR's frame."""
         form = await forms.read(request)
         client = next((c for c in clients.launchable if c.client_id == form.get("client")), None)
@@ -105,7 +106,7 @@ def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> 
         )
 
     @post("/stays/{encounter:str}/discharge", status_code=303)
-    async def discharge(request: Request[Any, Any, Any], encounter: str) -> Redirect:
+    async def discharge(request: Request[Any, Any, Any], encounter: FromPath[str]) -> Redirect:
         """Finish the stay, once."""
         await forms.read(request)
         await found(encounter)
