@@ -37,6 +37,7 @@ class LogCode(StrEnum):
     LAUNCH_STARTED = "launch.started"
     LAUNCH_REFUSED = "launch.refused"
     LAUNCH_COMPLETED = "launch.completed"
+    DOCUMENT_STAGE = "document.stage"
     DOCUMENT_DRAFTED = "document.drafted"
     DOCUMENT_FAILED = "document.failed"
     DOCUMENT_SIGNED = "document.signed"

@@ -130,6 +130,7 @@ class Drafting:
         accept_request_id(request_id)
         deadline = Deadline(TASK.budget_ms)
         chart = await self._gather(ehr, encounter)
+        gathered_ms = TASK.budget_ms - deadline.remaining_ms
         try:
             document = await self._reconcile(run, chart, deadline)
             stored = StoredDocument(
@@ -149,6 +150,9 @@ class Drafting:
             await self._record_failure(ehr, encounter, chart, request_id, failure)
             raise
         elapsed = TASK.budget_ms - deadline.remaining_ms
+        log(LogCode.DOCUMENT_STAGE, ehr=ehr.id, stage="gather", elapsed_ms=gathered_ms)
+        for timing in document.timings:
+            log(LogCode.DOCUMENT_STAGE, ehr=ehr.id, stage=timing.stage, elapsed_ms=timing.elapsed_ms)
         log(
             LogCode.DOCUMENT_DRAFTED,
             ehr=ehr.id,
