@@ -1,11 +1,12 @@
 """Who may use a window of the page: the session in the cookie, and for changes a proof that our own page asked."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
 
-from facade.container import Container
+from facade.container import Container, ContainerOf
 from facade.smart.cookies import cookie_name
 from facade.smart.sessions import Session
 from facade.workbench.failures import PageRefused, told
@@ -13,11 +14,10 @@ from facade.workbench.pages import any_registered_ehr
 
 __all__ = ["ContainerOf", "SessionOf", "open_session", "require_own_page"]
 
-ContainerOf = Annotated[Container, Dependency(skip_validation=True)]
-SessionOf = Annotated[Session, Dependency(skip_validation=True)]
+SessionOf = NamedDependency[SkipValidation[Session]]
 
 
-async def open_session(request: Request[Any, Any, Any], window: str, container: ContainerOf) -> Session:
+async def open_session(request: Request[Any, Any, Any], window: FromPath[str], container: ContainerOf) -> Session:
     """Return the session of ``window``; raise ``PageRefused`` (401) when this browser has none there."""
     name = cookie_name("session", window, container.settings.public_base_url)
     with told(any_registered_ehr(container.ehrs), f"/workbench/{window}"):

@@ -6,10 +6,11 @@ from typing import Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import Provide
+from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from facade.container import Container
+from facade.container import Container, RequestId
 from facade.decisions import corrected_sections
 from facade.fhir.signing import Signer, UndecidedFlags
 from facade.smart.cookies import FrameCookie, cookie_name
@@ -27,7 +28,7 @@ __all__ = ["route_handlers"]
 
 
 @get("/", name="workbench")
-async def show(window: str, container: ContainerOf, session: SessionOf) -> Response[str]:
+async def show(window: FromPath[str], container: ContainerOf, session: SessionOf) -> Response[str]:
     """Show the document where it stands: being drafted, to be reviewed, or signed."""
     with told(_ancestors(container, session), f"/workbench/{window}"):
         stored = await container.documents.get(session.ehr_id, session.context.encounter)
@@ -50,7 +51,11 @@ async def show(window: str, container: ContainerOf, session: SessionOf) -> Respo
 
 @post("/draft", status_code=200, name="workbench-draft")
 async def draft(
-    request: Request[Any, Any, Any], window: str, container: ContainerOf, session: SessionOf, request_id: str
+    request: Request[Any, Any, Any],
+    window: FromPath[str],
+    container: ContainerOf,
+    session: SessionOf,
+    request_id: RequestId,
 ) -> Response[Any] | Stream:
     """Write the draft: line by line to the page's script, else go back to the page when it is there."""
     await _form(request, container, session)
@@ -67,7 +72,7 @@ async def draft(
 
 @post("/decisions", status_code=200, name="workbench-decisions")
 async def decide(
-    request: Request[Any, Any, Any], window: str, container: ContainerOf, session: SessionOf
+    request: Request[Any, Any, Any], window: FromPath[str], container: ContainerOf, session: SessionOf
 ) -> Response[Any]:
     """Keep a decision on one flag."""
     form = await _form(request, container, session)
@@ -78,7 +83,7 @@ async def decide(
 
 
 @get("/final", name="workbench-final")
-async def final(window: str, container: ContainerOf, session: SessionOf) -> Response[Any]:
+async def final(window: FromPath[str], container: ContainerOf, session: SessionOf) -> Response[Any]:
     """Show the text as it will be signed, every decision applied, for a last edit."""
     with told(_ancestors(container, session), f"/workbench/{window}"):
         stored = await container.documents.get(session.ehr_id, session.context.encounter)
@@ -93,7 +98,11 @@ async def final(window: str, container: ContainerOf, session: SessionOf) -> Resp
 
 @post("/signature", status_code=200, name="workbench-signature")
 async def sign(
-    request: Request[Any, Any, Any], window: str, container: ContainerOf, session: SessionOf, request_id: str
+    request: Request[Any, Any, Any],
+    window: FromPath[str],
+    container: ContainerOf,
+    session: SessionOf,
+    request_id: RequestId,
 ) -> Response[Any]:
     """Sign the text that was shown, as the clinician who launched, after the EHR confirmed that they still may."""
     form = await _form(request, container, session)
@@ -117,7 +126,7 @@ async def sign(
 
 @post("/end", status_code=200, name="workbench-end")
 async def end(
-    request: Request[Any, Any, Any], window: str, container: ContainerOf, session: SessionOf
+    request: Request[Any, Any, Any], window: FromPath[str], container: ContainerOf, session: SessionOf
 ) -> Response[Any]:
     """End the session."""
     await _form(request, container, session)

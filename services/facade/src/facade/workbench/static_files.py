@@ -6,6 +6,7 @@ from typing import Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 __all__ = ["STATIC_PATH", "static_file", "static_url"]
 
@@ -28,7 +29,7 @@ def static_url(name: str) -> str:
 
 
 @get(STATIC_PATH + "/{digest:str}/{name:str}", sync_to_thread=False)
-def static_file(digest: str, name: str) -> Response[bytes]:
+def static_file(digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Answer one file; what stands under one address never changes, so browsers may keep it."""
     if _DIGESTS.get(name) != digest:
         raise NotFoundException
