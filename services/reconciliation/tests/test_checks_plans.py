@@ -244,3 +244,18 @@ def test_without_evidence_plans_are_not_checked(make):
         (Verdict.NOT_CHECKED, NotCheckedReason.DEADLINE)
     }
     assert checked.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("build", "section", "text"),
+    [
+        (after_surgery, SectionKey.ACTIVITY, "Rest at home."),
+        (heart_failure, SectionKey.FOLLOW_UP, "Call us with questions."),
+    ],
+)
+def test_accepting_what_is_left_out_answers_the_flag(make, check, build, section, text):
+    of, answer = build(make)
+    added = [flag.correction for flag in check(text, of, answer, section).flags if flag.span is None]
+    assert added
+    assert None not in added
+    assert check("\n".join([text, *added]), of, answer, section).flags == ()

@@ -103,8 +103,11 @@ class Findings:
         chart: Sequence[ChartReference] = (),
         correction: str | None = None,
     ) -> None:
-        """Record one disagreement of a claim that is contradicted."""
-        if correction is not None and (span is None or correction == span.quote):
+        """Record one disagreement of a claim that is contradicted.
+
+        Without a span something is left out: a correction is then the line to add.
+        """
+        if correction is not None and span is not None and correction == span.quote:
             correction = None
         self.flags.append(
             Flag(

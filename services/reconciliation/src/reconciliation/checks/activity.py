@@ -214,7 +214,7 @@ def _check_omissions(case: Case, findings: Findings, rules: list[_Rule]) -> None
             chart=(rule.procedure.source,),
             finding=f"The document leaves out what the protocol after {rule.protocol.procedure} says: "
                     f"{restriction_sentence(rule.restriction)}",
-            says=f"nothing about {activity}",
+            says=f"nothing about {activity}", correction=restriction_sentence(rule.restriction),
         )  # fmt: skip
 
 

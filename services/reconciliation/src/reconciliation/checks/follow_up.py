@@ -115,7 +115,7 @@ def _omission(case: Case, findings: Findings, need: _Need) -> None:
         ClaimKind.FOLLOW_UP, assertion, None, severity=Severity.MODERATE, fact=fact.id, chart=(item.source,),
         finding=f"After {interval.subject} {_a(interval.visit)} is needed within {quantity(interval.within)}; the "
                 f"document names no visit.",
-        says="no follow-up visit",
+        says="no follow-up visit", correction=f"Go to {_a(interval.visit)} within {quantity(interval.within)}.",
     )  # fmt: skip
 
 
