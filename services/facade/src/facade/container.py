@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 import httpx
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretStore
 from service_runtime.service_auth import ServiceAuth
@@ -26,7 +28,7 @@ from facade.store.leases import RetryPolicy
 from facade.store.outbox import Outbox
 from facade.subscriptions.receiver import SubscriptionReceiver, SubscriptionSecrets
 
-__all__ = ["PHI_KEY", "Container", "build_container"]
+__all__ = ["PHI_KEY", "Container", "ContainerOf", "RequestId", "build_container"]
 
 PHI_KEY = "facade-phi"
 """The Transit key that wraps the data keys of everything sealed in the SQL store."""
@@ -60,6 +62,13 @@ class Container:
     user_access: UserAccess
     wake: asyncio.Event
     written_back: asyncio.Event
+
+
+ContainerOf = NamedDependency[SkipValidation[Container]]
+"""The type of a handler's parameter ``container``."""
+
+RequestId = NamedDependency[str]
+"""The type of a handler's parameter ``request_id``."""
 
 
 def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container:

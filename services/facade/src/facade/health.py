@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Annotated
 
 from litestar import Response, get
-from litestar.params import Dependency
 from service_runtime.secrets import SecretError
 from sqlalchemy.exc import SQLAlchemyError
 
-from facade.container import Container
+from facade.container import ContainerOf
 from facade.pipeline.reconciliation import DraftingFailed
 
 __all__ = ["route_handlers"]
@@ -22,7 +20,7 @@ def alive() -> dict[str, str]:
 
 
 @get("/readyz", name="ready")
-async def ready(container: Annotated[Container, Dependency(skip_validation=True)]) -> Response[dict[str, str]]:
+async def ready(container: ContainerOf) -> Response[dict[str, str]]:
     """Answer 200 when a Transit round trip, a database write and a call to reconciliation all worked, else 503."""
     limit_s = container.settings.readiness_timeout_s
     names = ("secret-store", "database", "reconciliation")

@@ -1,13 +1,12 @@
 """GET /.well-known/jwks.json: the public key by which EHRs know our assertions."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fhir_support.errors import ServiceUnavailable
 from litestar import Response, get
-from litestar.params import Dependency
 from service_runtime.secrets import SecretError
 
-from facade.container import Container
+from facade.container import ContainerOf
 
 __all__ = ["route_handlers"]
 
@@ -15,7 +14,7 @@ _KEEP_S = 300
 
 
 @get("/.well-known/jwks.json", name="jwks")
-async def jwks(container: Annotated[Container, Dependency(skip_validation=True)]) -> Response[dict[str, Any]]:
+async def jwks(container: ContainerOf) -> Response[dict[str, Any]]:
     """Answer the JWK Set; SMART 2.2 wants Cache-Control, so that a new key is noticed and not asked for each time."""
     try:
         keys = await container.assertions.key_set()

@@ -22,7 +22,7 @@ __all__ = ["EventProcessor", "is_finished_inpatient"]
 _INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
 """v3-ActCode: inpatient encounter and its two children."""
 
-_OVERLAP = timedelta(hours=1)
+_OVERLAP = timedelta(minutes=2)
 """How much earlier than necessary a search begins: clocks differ, and finding an encounter again changes nothing."""
 
 

@@ -2,27 +2,24 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from litestar import Request, Response, Router, get
-from litestar.params import Dependency
 from service_runtime.log import LogCode, log
 from service_runtime.secrets import SecretError
 from sqlalchemy.exc import SQLAlchemyError
 
-from facade.container import Container
+from facade.container import Container, ContainerOf
 from facade.smart.cookies import FrameCookie
 from facade.smart.errors import EhrRefused, LaunchRefused, NotAvailable
 from facade.workbench.pages import any_registered_ehr, message_page
 
 __all__ = ["route_handlers"]
 
-_ContainerOf = Annotated[Container, Dependency(skip_validation=True)]
-
 
 @get("/launch", name="smart-launch")
-async def launch(request: Request[Any, Any, Any], container: _ContainerOf) -> Response[Any]:
+async def launch(request: Request[Any, Any, Any], container: ContainerOf) -> Response[Any]:
     """Begin an EHR launch (``iss`` and ``launch``) or a standalone one (``iss`` alone)."""
     try:
         query = _single_values(request)
@@ -34,7 +31,7 @@ async def launch(request: Request[Any, Any, Any], container: _ContainerOf) -> Re
 
 
 @get("/callback", name="smart-callback")
-async def callback(request: Request[Any, Any, Any], container: _ContainerOf) -> Response[Any]:
+async def callback(request: Request[Any, Any, Any], container: ContainerOf) -> Response[Any]:
     """Take the EHR's answer and open the page."""
     try:
         opened = await container.launches.complete(_single_values(request), request.cookies)

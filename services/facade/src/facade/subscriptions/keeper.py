@@ -78,7 +78,7 @@ class SubscriptionKeeper:
         found = await client.search("Subscription", [("_tag", f"{EFFECT_TAG}|{uid}")])
         if not found:
             created = await client.create(wanted, if_none_exist=tag_query(uid))
-            await self._look_back(ehr, str(created["id"]), "created")
+            await self._inbox.subscription(ehr.id, str(created["id"]))  # what ends from now on is ours
             log(LogCode.SUBSCRIPTION_CREATED, ehr=ehr.id)
             return str(created["id"])
         current = found[0]

@@ -1,12 +1,12 @@
 """POST /subscriptions/{ehr_id}: where EHRs send notifications."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fhir_support.errors import PayloadTooLarge
 from litestar import Request, Response, post
-from litestar.params import Dependency
+from litestar.params import FromPath
 
-from facade.container import Container
+from facade.container import ContainerOf, RequestId
 
 __all__ = ["route_handlers"]
 
@@ -14,9 +14,9 @@ __all__ = ["route_handlers"]
 @post("/subscriptions/{ehr_id:str}", status_code=200, name="subscription-notification")
 async def notify(
     request: Request[Any, Any, Any],
-    ehr_id: str,
-    container: Annotated[Container, Dependency(skip_validation=True)],
-    request_id: str,
+    ehr_id: FromPath[str],
+    container: ContainerOf,
+    request_id: RequestId,
 ) -> Response[None]:
     """Store the notification and answer 200; see ``SubscriptionReceiver`` for everything else."""
     ehr = await container.receiver.authenticate(ehr_id, request.headers.get("authorization"))
