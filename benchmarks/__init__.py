@@ -1,0 +1,1 @@
+"""What is measured: each module is one benchmark, writes one table, and says on which machine."""
