@@ -29,7 +29,7 @@ def bring_up(server: OpenBaoServer, process: subprocess.Popen[bytes], policies: 
     server.wait_until_listening(process)
     initial_root = _initialize(server)
     _unseal(server)
-    server.wait_until_active()
+    server.wait_until_active(process)
     with root_token(server, initial_root) as root:
         configure(root, policies)
         return _agent_token(root)

@@ -12,7 +12,7 @@ from preceptor.openbao.agent import Agent
 from preceptor.openbao.bootstrap import bring_up, issue_agent_token
 from preceptor.openbao.server import OpenBaoServer
 
-__all__ = ["RunningOpenBao", "running_openbao", "vault_environment"]
+__all__ = ["RunningOpenBao", "running_openbao", "vault_environment", "vault_settings"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,14 @@ class RunningOpenBao:
 
     def settings(self, role: str) -> VaultSettings:
         """Return what a service would read from that environment."""
-        return VaultSettings(
-            address=self.server.address,
-            role=role,
-            login="agent",
-            agent_socket=self.agent_socket,
-            ca_file=self.server.ca_file,
-        )
+        return vault_settings(self.server, self.agent_socket, role)
+
+
+def vault_settings(server: OpenBaoServer, agent_socket: Path, role: str) -> VaultSettings:
+    """Return what a service of this role would read from ``vault_environment``."""
+    return VaultSettings(
+        address=server.address, role=role, login="agent", agent_socket=agent_socket, ca_file=server.ca_file
+    )
 
 
 def vault_environment(server: OpenBaoServer, agent_socket: Path, role: str) -> dict[str, str]:

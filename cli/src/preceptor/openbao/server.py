@@ -131,10 +131,10 @@ class OpenBaoServer:
             self._tls_key_file.unlink(missing_ok=True)
         raise OpenBaoNotReady(f"OpenBao did not listen on port {self.port} within {timeout_s:g} s")
 
-    def wait_until_active(self, timeout_s: float = 60.0) -> None:
+    def wait_until_active(self, process: subprocess.Popen[bytes], timeout_s: float = 60.0) -> None:
         """Wait until this unsealed node leads its raft cluster of one; raise ``OpenBaoNotReady``."""
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and process.poll() is None:
             try:
                 # hvac gives the parsed answer of a 200 and the raw one of every other status.
                 if isinstance(self.client().sys.read_health_status(method="GET"), dict):

@@ -1,0 +1,67 @@
+"""Who knows whom in the local suite: the clients of the sandbox EHR and the EHRs of the facade, as their files."""
+
+import json
+from typing import Any
+
+from preceptor.private_files import write_private
+from preceptor.suite.settings import CHECKOUT, SuiteSettings
+
+__all__ = ["CLI_CLIENT", "CLI_SCOPES", "EHR_ID", "write_clients", "write_ehrs"]
+
+EHR_ID = "sandbox"
+CLI_CLIENT = "preceptor-cli"
+_SHOWN = ("Composition", "DetectedIssue", "DocumentReference", "Encounter", "Patient", "Provenance", "Task")
+CLI_SCOPES = " ".join(f"system/{name}.rs" for name in (*_SHOWN, "Subscription"))
+_CLIENTS = CHECKOUT / "services" / "sandbox-ehr" / "src" / "sandbox_ehr" / "development_clients.json"
+_WRITTEN_BACK = ("Composition", "DocumentReference", "DetectedIssue", "AuditEvent", "Task", "Device", "Subscription")
+_READ = (
+    "Patient",
+    "Encounter",
+    "Condition",
+    "Procedure",
+    "MedicationRequest",
+    "Medication",
+    "AllergyIntolerance",
+    "Observation",
+    "ServiceRequest",
+    "Coverage",
+    "Practitioner",
+)
+
+
+def write_clients(settings: SuiteSettings, cli_key: dict[str, Any]) -> None:
+    """Write the sandbox EHR's clients file: its development clients and the command line, which proves itself by
+    the public JWK ``cli_key``. No secret is in it."""
+    text = _CLIENTS.read_text().replace("http://localhost:8000", settings.facade_url)
+    clients = json.loads(text.replace("http://localhost:8100", settings.ehr_url))
+    clients["clients"].append(
+        {
+            "client_id": CLI_CLIENT,
+            "client_name": "Preceptor command line",
+            "token_endpoint_auth_method": "private_key_jwt",
+            "grant_types": ["client_credentials"],
+            "scope": CLI_SCOPES,
+            "jwks": {"keys": [cli_key]},
+        }
+    )
+    write_private(settings.state / "sandbox-ehr-clients.json", json.dumps(clients, indent=2).encode())
+
+
+def write_ehrs(settings: SuiteSettings) -> None:
+    """Write the facade's EHR registry with the sandbox EHR in it."""
+    scopes = [f"system/{name}.rs" for name in _READ]
+    scopes += [f"system/{name}.crus" for name in _WRITTEN_BACK] + ["system/Provenance.crs"]
+    ehr = {
+        "id": EHR_ID,
+        "name": "Sandbox EHR",
+        "issuer": f"{settings.ehr_url}/fhir",
+        "fhir_base": f"{settings.ehr_url}/fhir",
+        "backend_client_id": "preceptor-backend",
+        "backend_scopes": " ".join(scopes),
+        "launch_client_id": "preceptor",
+        "launch_scopes": "openid fhirUser launch patient/Patient.rs patient/Encounter.rs user/Practitioner.rs",
+        "frame_ancestors": [settings.ehr_url],
+        "encounter_topic": "http://sekmet.dev/fhir/SubscriptionTopic/encounter-complete",
+        "encounter_filters": ["Encounter?class=IMP"],
+    }
+    write_private(settings.state / "facade-ehrs.json", json.dumps([ehr], indent=2).encode())
