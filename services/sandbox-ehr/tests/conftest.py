@@ -273,7 +273,7 @@ def _running(state: Path, clients_file: Path) -> Iterator[Ehr]:
     listening = free_port()
     base_url = f"http://localhost:{listening.getsockname()[1]}"
     settings = SandboxEhrSettings(
-        state_dir=state, clients_file=clients_file, base_url=base_url, subscription_attempts=3, max_body_bytes=500_000
+        state_dir=state, clients_file=clients_file, base_url=base_url, subscription_attempts=2, max_body_bytes=500_000
     )
     container = Container.build(settings)
     with Served(listening, build_app(container), lifespan="on"):

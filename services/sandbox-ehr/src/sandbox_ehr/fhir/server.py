@@ -1,5 +1,7 @@
 """The embedded FHIR R4 server (sekmet-fhir), run in this process and reachable only through the front."""
 
+import asyncio
+import functools
 import json
 import logging
 from collections.abc import Iterable
@@ -51,6 +53,7 @@ class FhirServer:
         # Heartbeats only start with a handshake; after a restart the stored subscriptions need them too.
         if self._context.subscriptions.active():
             self._context.subscriptions._ensure_heartbeat()
+        self._creating = asyncio.Lock()
         self._http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=base_url
         )
@@ -62,7 +65,12 @@ class FhirServer:
         url = httpx.URL(str(self._http.base_url)).copy_with(
             path=f"{self._http.base_url.path.rstrip('/')}{path}", query=query.encode() or None
         )
-        return await self._http.request(method, url, headers=headers, content=body)
+        sends = functools.partial(self._http.request, method, url, headers=headers, content=body)
+        if method == "POST" and (path == "/" or "if-none-exist" in (headers or {})):
+            # The embedded server looks and creates in two steps; two requests at once would both create.
+            async with self._creating:
+                return await sends()
+        return await sends()
 
     async def read(self, resource_type: str, resource_id: str) -> Resource | None:
         """Return a stored resource, or None when there is none or it is deleted."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox_ehr.patients.dates import days_until, shift
+from sandbox_ehr.patients.dates import days_until, known_by, shift
 from sandbox_ehr.patients.demonstration import DEMONSTRATION_ENCOUNTER, demonstrate
 from sandbox_ehr.patients.orders import discharge_orders
 from sandbox_ehr.patients.stay import reopen
@@ -55,6 +55,8 @@ def patients(now: datetime) -> list[Resource]:
         ended = now - timedelta(days=stay.ended_days_ago or 0)
         days = days_until(by_encounter[stay.encounter]["period"]["end"], ended)
         own = [shift(r, days) for r in resources if _patient(r) == patient_of[stay.encounter]]
+        admitted = shift(by_encounter[stay.encounter]["period"]["start"], days)
+        own = known_by(own, now, admitted)
         own += discharge_orders(own)
         if stay.ended_days_ago is None:
             own = [reopen(resource) for resource in own]
