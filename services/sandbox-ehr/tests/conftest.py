@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -310,3 +311,16 @@ def waiting() -> Any:
 @pytest.fixture(scope="session")
 def fhir() -> type[Fhir]:
     return Fhir
+
+
+@pytest.fixture(scope="session")
+def serve() -> Any:
+    """Serve an ASGI application on this machine while a ``with`` block runs; its value is the address."""
+
+    @contextmanager
+    def serving(app: Any) -> Iterator[str]:
+        listening = free_port()
+        with Served(listening, app):
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    return serving

@@ -1,9 +1,12 @@
 """What a token may see and change: scopes, the patient compartment, and the shapes of requests that are let through."""
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from joserfc import jws
 
 DEMONSTRATION = "enc-ac4dcc33953d"
 OTHER_STAY = "enc-cc756340b096"
@@ -55,6 +58,42 @@ def test_without_a_good_token_nothing_is_answered(ehr: Any, header: str) -> None
     answer = ehr.http.get("/fhir/Patient", headers={"Authorization": header})
     refused(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+def test_a_forged_access_token_is_refused(ehr: Any, fhir: Any, keys: dict[str, Any]) -> None:
+    good = ehr.backend("system/Patient.r").token
+    header, claims, signature = good.split(".")
+    read = jws.extract_compact(good.encode())
+    wide, named = json.loads(read.payload) | {"scope": "system/*.cruds"}, read.headers()
+    forgeries = [
+        jws.serialize_compact({**named, "alg": "RS256"}, json.dumps(wide).encode(), keys["stranger"]),
+        f"{header}.{_encoded(wide)}.{signature}",
+        f"{_encoded({**named, 'alg': 'none'})}.{claims}.",
+        f"{_encoded({**named, 'alg': 'HS256'})}.{claims}.{signature}",
+    ]
+    for forged in forgeries:
+        refused(fhir(ehr, forged).get("Patient"), 401)
+
+
+def _encoded(part: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"), [("https://app.example.org", True), ("https://attacker.example.org", False)]
+)
+def test_a_browser_may_call_from_the_pages_of_a_client_only(ehr: Any, origin: str, allowed: bool) -> None:
+    asks = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    for path in ("/auth/token", "/fhir/Patient"):
+        answer = ehr.http.options(path, headers=asks)
+        assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+        assert "access-control-allow-credentials" not in answer.headers
+        plain = ehr.http.post(path, headers={"Origin": origin})
+        assert (plain.headers.get("access-control-allow-origin") == origin) is allowed
 
 
 def test_an_id_token_is_no_access_token(ehr: Any, fhir: Any) -> None:
