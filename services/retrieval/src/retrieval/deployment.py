@@ -15,6 +15,7 @@ from service_runtime.vault_store import connect_secret_store
 from retrieval.embedded_index import open_embedded_index
 from retrieval.index import Index
 from retrieval.ingress import build_ingress
+from retrieval.meaning import find_by_meaning
 from retrieval.service import RetrievalService
 from retrieval.settings import RetrievalSettings
 
@@ -31,7 +32,9 @@ class Retrieval:
         self._auth = ServiceAuth(secrets)
 
         async def open_index() -> Index:
-            return await open_embedded_index(settings.index_dir, secrets)
+            index = await open_embedded_index(settings.index_dir, secrets)
+            self._meaning = asyncio.create_task(find_by_meaning(index, settings.encoder_dir))
+            return index
 
         self._service = RetrievalService(open_index, refresh_every_s=settings.refresh_every_s)
         self._running = asyncio.create_task(self._service.run())

@@ -38,13 +38,14 @@ _FORMS = _words(
 # whole name: "potassium chloride" and "sodium bicarbonate" are drugs of their own.
 _SALTS = _words(
     """
-    hydrochloride hcl dihydrochloride hydrobromide sodium disodium potassium calcium magnesium zinc succinate
-    tartrate bitartrate maleate besylate besilate mesylate tosylate fumarate hemifumarate acetate sulfate sulphate
-    phosphate diphosphate citrate bromide chloride iodide nitrate mononitrate dinitrate gluconate lactate oxalate
-    malate bisulfate pamoate palmitate decanoate enanthate valerate propionate dipropionate furoate xinafoate
-    medoxomil cilexetil etexilate mofetil axetil proxetil pivoxil alafenamide trometamol tromethamine meglumine
-    lysine arginine erbumine edisylate napsylate stearate ethylsuccinate saccharate hyclate monohydrate dihydrate
-    trihydrate hemihydrate anhydrous hydrate
+    benzoate dimeglumine camsylate propanediol sesquihydrate hemitartrate salicylate hydrochloride hcl
+    dihydrochloride hydrobromide sodium disodium potassium calcium magnesium zinc succinate tartrate bitartrate
+    maleate besylate besilate mesylate tosylate fumarate hemifumarate acetate sulfate sulphate phosphate diphosphate
+    citrate bromide chloride iodide nitrate mononitrate dinitrate gluconate lactate oxalate malate bisulfate pamoate
+    palmitate decanoate enanthate valerate propionate dipropionate furoate xinafoate medoxomil cilexetil etexilate
+    mofetil axetil proxetil pivoxil alafenamide trometamol tromethamine meglumine lysine arginine erbumine edisylate
+    napsylate stearate ethylsuccinate saccharate hyclate monohydrate dihydrate trihydrate hemihydrate anhydrous
+    hydrate
     """
 )
 # Where the last word names the drug as much as the first: another salt is another drug.

@@ -13,6 +13,7 @@ from service_contracts.evidence import Evidence, EvidenceQuery, Passage, Passage
 from service_runtime.secrets import SecretStore
 
 from retrieval.documents import IngestedDocument
+from retrieval.drug_names import CLASS_PREFIX
 from retrieval.fact_base import FactBase
 from retrieval.index import Checkpoint, WriteCounts
 from retrieval.index_key import INDEX_FILE, index_key
@@ -90,6 +91,11 @@ class EmbeddedIndex:
     async def checkpoint(self, input_id: str) -> Checkpoint | None:
         """See ``Index.checkpoint``."""
         return await asyncio.to_thread(self._store.checkpoint, input_id)
+
+    async def ingredients(self) -> frozenset[str]:
+        """See ``Index.ingredients``."""
+        names = await asyncio.to_thread(self._store.names)
+        return frozenset(one for name in names for one in name.ingredients if not one.startswith(CLASS_PREFIX))
 
     async def refresh(self) -> bool:
         """See ``Index.refresh``. What is searched stays as it was until the new state is ready."""

@@ -97,6 +97,10 @@ class Index(Protocol):
         """Return how far the ingestion of an input has come, None when it never began."""
         ...
 
+    async def ingredients(self) -> frozenset[str]:
+        """Return every ingredient that has a name in the index."""
+        ...
+
     async def refresh(self) -> bool:
         """Search what was written since, also by other processes; return whether that is something new."""
         ...

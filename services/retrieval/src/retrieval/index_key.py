@@ -50,7 +50,7 @@ async def _new_key(directory: Path, path: Path, secrets: SecretStore) -> bytes:
 def _keep_first(directory: Path, path: Path, index_id: str, wrapped: str) -> bool:
     """Write the key file unless another process was first: then its key is the one that counts."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = directory / f".{KEY_FILE}.{os.getpid()}"
+    draft = directory / f".{KEY_FILE}.{uuid.uuid4().hex}"
     with draft.open("w") as file:
         json.dump({"index": index_id, "transit_key": TRANSIT_KEY, "wrapped": wrapped}, file)
         file.flush()

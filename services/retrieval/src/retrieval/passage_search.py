@@ -35,12 +35,12 @@ class PassageSearch:
 
     def __init__(self, store: SqlCipherStore, encoder: Encoder | None) -> None:
         schema = tantivy.SchemaBuilder()
-        schema.add_unsigned_field("number", stored=True)
+        schema.add_integer_field("number", stored=True)
         schema.add_text_field("title", tokenizer_name="en_stem")
         schema.add_text_field("text", tokenizer_name="en_stem")
         schema.add_text_field("kind", tokenizer_name="raw")
-        schema.add_unsigned_field("since", indexed=True, fast=True)
-        schema.add_unsigned_field("until", indexed=True, fast=True)
+        schema.add_integer_field("since", indexed=True, fast=True)
+        schema.add_integer_field("until", indexed=True, fast=True)
         self._schema = schema.build()
         self._words = tantivy.Index(self._schema)
         writer = self._words.writer(heap_size=64_000_000, num_threads=1)
@@ -99,7 +99,7 @@ class PassageSearch:
 
     def _range(self, field: str, low: int, high: int) -> tantivy.Query:
         # Constant, so that an early or late date adds nothing to the score of a text.
-        query = tantivy.Query.range_query(self._schema, field, tantivy.FieldType.Unsigned, low, high)
+        query = tantivy.Query.range_query(self._schema, field, tantivy.FieldType.Integer, low, high)
         return tantivy.Query.const_score_query(query, 0.0)
 
     def _by_meaning(self, text: str, depth: int, kinds: Sequence[str], day: int) -> list[int]:

@@ -72,6 +72,8 @@ class SqlCipherStore:
         self._lock = threading.RLock()
         self._db = sqlcipher3.connect(str(path), timeout=30.0, check_same_thread=False, isolation_level=None)
         try:
+            # A wrong key is an error of ours with words of ours, not a line on standard error.
+            self._db.execute("PRAGMA cipher_log_level = NONE")
             self._db.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
             self._db.execute("PRAGMA temp_store = MEMORY")
             self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -1,0 +1,1 @@
+"""Readers of the formats that evidence is published in, one module each."""

@@ -1,0 +1,171 @@
+"""openFDA drug labels: the API's JSON, JSON lines (also compressed), with ``openfda`` beside or around the sections."""
+
+import json
+import lzma
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from retrieval.documents import IngestedDocument
+from retrieval.drug_names import ingredient_names
+from retrieval.importers.records import Record, RecordRefused, read_limited
+from retrieval.labels.document import label_document, substance_names
+from retrieval.labels.interactions import Lexicon
+from retrieval.labels.text import LabelText
+
+__all__ = ["OpenFdaLabels"]
+
+_MAX_LINE = 16 * 1024 * 1024
+_NOT_TEXT = frozenset({"openfda", "id", "set_id", "version", "effective_time"})
+
+
+class OpenFdaLabels:
+    """See ``Importer``. ``known`` are ingredient names that are recognised besides those of the file itself."""
+
+    name = "openfda-labels"
+    edition = 1
+
+    def __init__(self, known: frozenset[str] = frozenset()) -> None:
+        self._known = known
+
+    def inputs(self, path: Path) -> list[Path]:
+        """See ``Importer.inputs``."""
+        if path.is_file():
+            return [path]
+        found = (one for one in path.rglob("*") if one.name.endswith((".json", ".jsonl", ".jsonl.xz", ".ndjson")))
+        return sorted(found)
+
+    def count(self, path: Path) -> int:
+        """See ``Importer.count``."""
+        return sum(1 for _ in self._raw(path))
+
+    def records(self, path: Path) -> Iterator[Record]:
+        """See ``Importer.records``; the file is read once before for the names of all its drugs."""
+        lexicon = Lexicon(self._known | self._names(path))
+        for place, raw in self._raw(path):
+            yield Record(place, partial(_convert, raw, lexicon))
+
+    def _names(self, path: Path) -> frozenset[str]:
+        found: set[str] = set()
+        for _, raw in self._raw(path):
+            try:
+                substances = _meta(json.loads(raw)).get("substance_name", [])
+            except (ValueError, AttributeError, RecordRefused):
+                continue
+            if isinstance(substances, list) and len(substances) == 1:
+                found.update(substance_names([str(substances[0])]))
+        return frozenset(found)
+
+    def _raw(self, path: Path) -> Iterator[tuple[str, bytes]]:
+        """Yield the JSON of each label, with its place."""
+        if path.name.endswith(".json"):
+            try:
+                whole = json.loads(read_limited(path))
+            except ValueError:
+                raise RecordRefused("not JSON") from None
+            results = whole.get("results") if isinstance(whole, dict) else whole
+            rows = results if isinstance(results, list) else [whole]
+            for number, row in enumerate(rows, start=1):
+                yield f"{path.name}#{number}", json.dumps(row).encode()
+            return
+        try:
+            with _open(path) as file:
+                number = 0
+                while line := file.readline(_MAX_LINE):
+                    number += 1
+                    if line.strip():
+                        yield f"{path.name}:{number}", line
+        except (OSError, lzma.LZMAError, EOFError) as error:
+            raise RecordRefused(f"cannot be read ({type(error).__name__})") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return lzma.open(path) if path.suffix == ".xz" else path.open("rb")
+
+
+def _meta(raw: Any) -> dict[str, Any]:
+    label = raw.get("label", raw)
+    meta = raw.get("openfda_meta") or label.get("openfda") or {}
+    if not isinstance(meta, dict):
+        raise RecordRefused("`openfda` is not an object")
+    return meta
+
+
+def _convert(line: bytes, lexicon: Lexicon) -> IngestedDocument | None:
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        raise RecordRefused("not JSON") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("label", {}), dict):
+        raise RecordRefused("not a label")
+    meta = _meta(raw)
+    label = raw.get("label", raw)
+    sections = _sections(raw["sections"] if isinstance(raw.get("sections"), dict) else label)
+    if not sections and not meta:
+        raise RecordRefused("neither sections nor names: not a label")
+    query = raw.get("query") or raw.get("drug_name")
+    set_id = _first(meta, "spl_set_id") or label.get("set_id")
+    if not set_id and not query:
+        raise RecordRefused("a label without set id")
+    ingredients = substance_names([str(one) for one in meta.get("substance_name", [])])
+    brand = _first(meta, "brand_name")
+    generic = _first(meta, "generic_name")
+    shown = " / ".join(dict.fromkeys(name.title() for name in (brand, generic) if name)) or str(query).title()
+    effective = _day(label.get("effective_time"))
+    document = _first(meta, "spl_id") or label.get("id")
+    version = str(label.get("version") or document or "not stated")
+    return label_document(
+        LabelText(
+            set_id=str(set_id or f"openfda-query/{query}"),
+            version=version,
+            title=f"{shown}: label",
+            publisher=_first(meta, "manufacturer_name") or "openFDA",
+            # A label that does not say what it holds has passages and no facts: the drug it was asked for may be one
+            # of several in it.
+            ingredients=ingredients,
+            names=_called(meta, ingredients),
+            rxcuis=tuple(str(one) for one in meta.get("rxcui", [])),
+            routes=tuple(str(one).lower() for one in meta.get("route", [])),
+            sections=sections,
+            published=effective,
+            effective_from=effective,
+            identifier=str(set_id) if set_id else f"openfda-label-query:{query}",
+        ),
+        lexicon,
+    )
+
+
+def _called(meta: dict[str, Any], ingredients: tuple[str, ...]) -> tuple[str, ...]:
+    """Return brand and generic names that can only mean all of ``ingredients``."""
+    names = {str(one).lower() for key in ("brand_name", "generic_name") for one in meta.get(key, [])}
+    if len(meta.get("brand_name", [])) > 1 and len(ingredients) > 1:
+        # A kit: which of its products has which name is not told.
+        return ()
+    # A store's own brand ("pain reliever") says nothing by itself; a name of one ingredient of several says too little.
+    kept = {name for name in names if not (len(ingredients) > 1 and set(ingredient_names(name)) < set(ingredients))}
+    return tuple(sorted(name for name in kept if name))
+
+
+def _sections(raw: dict[str, Any]) -> dict[str, str]:
+    sections = {}
+    for name, value in raw.items():
+        if name in _NOT_TEXT or name.endswith("_table"):
+            continue
+        text = " ".join(str(one) for one in value) if isinstance(value, list) else value
+        if isinstance(text, str) and text.strip():
+            sections[name] = text
+    return sections
+
+
+def _first(meta: dict[str, Any], key: str) -> str | None:
+    values = meta.get(key)
+    return str(values[0]) if isinstance(values, list) and values else None
+
+
+def _day(text: object) -> date | None:
+    try:
+        return date.fromisoformat(str(text)[:8]) if text else None
+    except ValueError:
+        return None

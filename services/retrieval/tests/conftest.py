@@ -1,0 +1,134 @@
+"""Indexes on real files, facts to put into them, and where the open data lies."""
+
+import tarfile
+import warnings
+from collections.abc import Awaitable, Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from retrieval.documents import DrugName, IngestedDocument, PassageText
+from retrieval.embedded_index import EmbeddedIndex, open_embedded_index
+from service_contracts.evidence import (
+    AllergyClass,
+    DoseLimit,
+    EvidenceQuery,
+    Fact,
+    FormularyStatus,
+    Interaction,
+    Severity,
+    Source,
+    Subject,
+    SubjectKind,
+)
+from service_contracts.quantity import Coding, Quantity
+from service_runtime.secrets import MemorySecretStore
+
+SHARED_DATA = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+@pytest.fixture
+def secrets():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return MemorySecretStore()
+
+
+# A second engine joins the contract tests by a name here and a way to open it below.
+@pytest.fixture(params=["embedded"])
+async def open_index(request, tmp_path, secrets):
+    """Open the index of this test, as often as wanted: it is the same one each time, as from another process."""
+    opened: list[EmbeddedIndex] = []
+
+    async def open_again() -> EmbeddedIndex:
+        index = await open_embedded_index(tmp_path / "index", secrets)
+        opened.append(index)
+        return index
+
+    yield open_again
+    for index in opened:
+        await index.close()
+
+
+@pytest.fixture
+async def index(open_index: Callable[[], Awaitable[EmbeddedIndex]]):
+    return await open_index()
+
+
+class Make:
+    """Short ways to say what a test is about."""
+
+    @staticmethod
+    def source(version="1", **dates) -> Source:
+        return Source(
+            title="A label", publisher="A maker", identifier="set-1", version=version, section="Dosage", **dates
+        )
+
+    @classmethod
+    def document(cls, key="label/1", *, kind="label", facts=(), passages=(), names=(), version="1", **dates):
+        source = cls.source(version, **dates)
+        return IngestedDocument(
+            key,
+            kind,
+            source,
+            tuple(fact.model_copy(update={"source": source}) for fact in facts),
+            tuple(PassageText(f"{key}#{n}", "Dosage", text) for n, text in enumerate(passages)),
+            tuple(DrugName(*name) for name in names),
+        )
+
+    @classmethod
+    def fact(cls, fact_id, body, statement="It is written.") -> Fact:
+        return Fact(id=fact_id, body=body, statement=statement, verbatim=True, source=cls.source())
+
+    @classmethod
+    def dose(cls, ingredient="metformin", mg=2550.0, fact_id=None) -> Fact:
+        limit = DoseLimit(ingredient=ingredient, max_daily=Quantity(value=mg, unit="mg"))
+        return cls.fact(fact_id or f"dose/{ingredient}", limit)
+
+    @classmethod
+    def interaction(cls, a, b, severity=Severity.HIGH) -> Fact:
+        return cls.fact(f"interaction/{a}/{b}", Interaction(a=a, b=b, severity=severity, effect="bleeding"))
+
+    @classmethod
+    def allergy(cls, name, *ingredients, cross=()) -> Fact:
+        body = AllergyClass(name=name, ingredients=ingredients, cross_reactive=cross)
+        return cls.fact(f"allergy/{name}", body)
+
+    @classmethod
+    def formulary(cls, plan, drug, rxcui=None, **flags) -> Fact:
+        return cls.fact(
+            f"formulary/{plan}/{drug}", FormularyStatus(plan=plan, drug=drug, rxcui=rxcui, covered=True, **flags)
+        )
+
+    @staticmethod
+    def subject(text, kind=SubjectKind.DRUG, **codes) -> Subject:
+        return Subject(kind=kind, text=text, codes=tuple(Coding(system=s, code=c) for s, c in codes.get("codes", ())))
+
+    @staticmethod
+    def query(*subjects, as_of=date(2026, 11, 1), plan=None) -> EvidenceQuery:
+        wanted = tuple(Subject(kind=SubjectKind.DRUG, text=one) if isinstance(one, str) else one for one in subjects)
+        return EvidenceQuery(subjects=wanted, as_of=as_of, plan=plan, budget_ms=1000)
+
+
+@pytest.fixture
+def make():
+    return Make
+
+
+@pytest.fixture(scope="session")
+def open_data(tmp_path_factory):
+    """Unpack an archive of the open data and return its folder; the test is skipped where there is none."""
+    unpacked: dict[str, Path] = {}
+
+    def unpack(name: str) -> Path:
+        archive = SHARED_DATA / f"{name}.tar.xz"
+        if not archive.exists():
+            pytest.skip(f"the open data is not here: {archive.name}")
+        if name not in unpacked:
+            folder = tmp_path_factory.mktemp(name)
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+            unpacked[name] = folder / name
+        return unpacked[name]
+
+    return unpack
