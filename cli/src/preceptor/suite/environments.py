@@ -68,6 +68,7 @@ def _settings(settings: SuiteSettings, service: str) -> dict[str, str]:
             return {
                 "INDEX_DIR": str(settings.state / "retrieval"),
                 "ENCODER_DIR": str(settings.cache / "encoder"),
+                "FETCHED_DIR": str(settings.cache / "interactions"),
             }
         case "adapter-serving":
             return {"BASE_DIR": str(settings.cache / "base")}

@@ -21,7 +21,7 @@ class _Preparation:
     folder: str
 
 
-_PREPARATIONS: tuple[_Preparation, ...] = ()
+_PREPARATIONS = (_Preparation("retrieval", ("ingest", "prepare"), "encoder"),)
 
 
 def prepare(settings: SuiteSettings) -> None:

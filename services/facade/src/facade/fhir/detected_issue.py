@@ -33,7 +33,7 @@ def detected_issue(context: DocumentContext, flag: Flag, fact: Fact | None) -> d
     issue: dict[str, Any] = {
         "resourceType": "DetectedIssue",
         "meta": ai_meta(),
-        "text": xhtml([detail, *cited]),
+        "text": xhtml([flag.says, flag.finding, *cited]),
         "identifier": [identifier(resource_id(context.document_id, issue_name(flag.id)))],
         "status": "preliminary",
         "code": issue_code(flag.kind),
