@@ -203,7 +203,7 @@ class SandboxEhr:
         return {**entry, **addresses}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sandbox(secrets: MemorySecretStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxEhr]:
     """The sandbox EHR as a process, with one more client: the ward, which may write everything."""
     folder = tmp_path_factory.mktemp("sandbox")
@@ -339,6 +339,7 @@ def settings_for(sandbox: SandboxEhr, suite: Suite, tmp_path: Path) -> Callable[
             "retry_base_s": 0.2,
             "retry_max_s": 0.5,
             "subscription_check_s": 0.5,
+            "catch_up_overlap_s": 1.0,
         }
         return FacadeSettings(**{**values, **changes})
 

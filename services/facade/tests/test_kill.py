@@ -98,6 +98,7 @@ async def test_twenty_kills_at_random_points_lose_nothing_and_double_nothing(fac
     chance = random.Random(20)
     stays = [await ward.admit() for _ in range(KILLS)]
     await facade_process.start()
+    await eventually(lambda: as_answer(facade_process.log.read_text()), lambda log: "subscription." in log)
     await eventually(lambda: subscription(ward), "active")
     interrupted = 0
     for stay in stays:

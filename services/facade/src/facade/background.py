@@ -25,7 +25,12 @@ async def running(container: Container) -> AsyncIterator[None]:
     await container.database.migrate()
     freed = await container.inbox.queue.release_own() + await container.outbox.queue.release_own()
     log(LogCode.SERVICE_STARTED, count=freed)
-    events = EventProcessor(inbox=container.inbox, connections=container.connections, drafting=container.drafting)
+    events = EventProcessor(
+        inbox=container.inbox,
+        connections=container.connections,
+        drafting=container.drafting,
+        overlap_s=settings.catch_up_overlap_s,
+    )
     deliverer = Deliverer(outbox=container.outbox, connections=container.connections, documents=container.documents)
     keeper = SubscriptionKeeper(
         ehrs=container.ehrs,

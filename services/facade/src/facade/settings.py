@@ -32,6 +32,7 @@ class FacadeSettings(BaseSettings):
 
     notification_max_bytes: int = 262_144
     subscription_check_s: float = 60.0
+    catch_up_overlap_s: float = 120.0
     workers: int = Field(default=2, ge=1, le=16)
     lease_s: float = 60.0
     poll_s: float = 1.0

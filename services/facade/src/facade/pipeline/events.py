@@ -22,9 +22,6 @@ __all__ = ["EventProcessor", "is_finished_inpatient"]
 _INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
 """v3-ActCode: inpatient encounter and its two children."""
 
-_OVERLAP = timedelta(minutes=2)
-"""How much earlier than necessary a search begins: clocks differ, and finding an encounter again changes nothing."""
-
 
 def is_finished_inpatient(encounter: dict[str, Any]) -> bool:
     """Whether the document of this encounter is due: an inpatient stay that has ended."""
@@ -33,9 +30,14 @@ def is_finished_inpatient(encounter: dict[str, Any]) -> bool:
 
 
 class EventProcessor:
-    """Claims events of the inbox one by one. A claim that is not finished is made again, here or by another process."""
+    """Claims events of the inbox one by one. A claim that is not finished is made again, here or by another process.
 
-    def __init__(self, *, inbox: Inbox, connections: EhrConnections, drafting: Drafting) -> None:
+    A search for what was missed begins ``overlap_s`` earlier than necessary: clocks differ, and finding an encounter
+    again changes nothing.
+    """
+
+    def __init__(self, *, inbox: Inbox, connections: EhrConnections, drafting: Drafting, overlap_s: float) -> None:
+        self._overlap = timedelta(seconds=overlap_s)
         self._inbox = inbox
         self._connections = connections
         self._drafting = drafting
@@ -79,7 +81,7 @@ class EventProcessor:
         """Search for encounters that finished since the last such search, and store each as an event."""
         state = await self._inbox.subscription(event.ehr_id, event.row.subscription)
         begun = datetime.now(UTC)
-        since = (state.since - _OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = (state.since - self._overlap).strftime("%Y-%m-%dT%H:%M:%SZ")
         found = await self._connections.client(event.ehr_id).search(
             "Encounter", [("status", "finished"), ("_lastUpdated", f"ge{since}"), ("_count", "100")]
         )
