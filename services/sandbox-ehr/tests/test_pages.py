@@ -47,7 +47,15 @@ def test_pages_load_nothing_and_are_framed_by_nobody(browser: Any) -> None:
 
 def test_a_stay_shows_its_chart(browser: Any) -> None:
     text = browser.get(f"/stays/{DEMONSTRATION}").text
-    for words in ("Metformin", "1500mg PO TID", "Penicillin", "Permanent pacemaker", "50 lb", "cardiology in 6 weeks"):
+    for words in (
+        "Heart failure (CHF)",
+        "Metformin",
+        "1500mg PO TID",
+        "Penicillin",
+        "Permanent pacemaker",
+        "50 lb",
+        "cardiology in 6 weeks",
+    ):
         assert words in text
     assert "No documents yet" in text
 

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response
 
-__all__ = ["STYLE", "html"]
+__all__ = ["ICON", "STYLE", "html"]
 
 _TEMPLATES = Environment(
     loader=PackageLoader("sandbox_ehr.pages"),
@@ -15,7 +15,9 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-STYLE = (files("sandbox_ehr.pages") / "templates" / "style.css").read_text()
+_FILES = files("sandbox_ehr.pages") / "templates"
+STYLE = (_FILES / "style.css").read_text()
+ICON = (_FILES / "icon.svg").read_text()
 
 
 def html(

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from sandbox_ehr.auth.clients import Client, Clients
 from sandbox_ehr.auth.grants import Grants, LaunchContext
 from sandbox_ehr.pages.forms import Forms
-from sandbox_ehr.pages.render import STYLE, html
+from sandbox_ehr.pages.render import ICON, STYLE, html
 from sandbox_ehr.pages.views import Person
 from sandbox_ehr.pages.ward import StayPage, Ward
 
@@ -130,12 +130,16 @@ def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> 
     def style() -> Response[str]:
         return Response(STYLE, media_type="text/css", headers={"Cache-Control": "max-age=300"})
 
+    @get("/icon.svg", sync_to_thread=False)
+    def icon() -> Response[str]:
+        return Response(ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=300"})
+
     @get("/smart-style.json", sync_to_thread=False)
     def smart_style() -> Response[dict[str, str]]:
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
         return Response(_SMART_STYLE, media_type=MediaType.JSON, headers=headers)
 
-    return [stays, stay, launch, discharge, practitioner, style, smart_style]
+    return [stays, stay, launch, discharge, practitioner, style, icon, smart_style]
 
 
 def _launch_address(client: Client, issuer: str, launch: str) -> str:

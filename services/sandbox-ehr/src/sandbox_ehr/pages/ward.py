@@ -92,7 +92,7 @@ class Ward:
         tasks = await self._fhir.search("Task", patient=patient, status="failed")
         return StayPage(
             stay=stay_view(encounter, patients),
-            problems=_lines(await self._fhir.search("Condition", encounter=of_stay)),
+            problems=_lines(await self._fhir.search("Condition", patient=patient)),
             procedures=_lines(await self._fhir.search("Procedure", encounter=of_stay)),
             allergies=_lines(allergies, note=lambda r: str(r.get("criticality", ""))),
             medications=_lines(
