@@ -133,7 +133,8 @@ def prepare_models() -> int:
     private_dir(settings.logs)
     private_dir(settings.cache)
     try:
-        prepare(settings)
+        for sentence in prepare(settings):
+            console.print(sentence, style="yellow", highlight=False, soft_wrap=True)
     except SuiteError as error:
         console.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
         return 1

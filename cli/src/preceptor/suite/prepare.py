@@ -1,11 +1,11 @@
 """Makes what a first start needs and later ones find in the cache: the models, converted from installed packages."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from preceptor.suite.environments import process_environment, service_environment
+from preceptor.suite.environments import MARK, service_environment
 from preceptor.suite.errors import SuiteError
 from preceptor.suite.settings import SuiteSettings
 
@@ -19,21 +19,37 @@ class _Preparation:
     service: str
     arguments: tuple[str, ...]
     folder: str
+    without_it: str | None = None
+    """What is lost without it; None where nothing works without it."""
 
 
-_PREPARATIONS = (_Preparation("retrieval", ("ingest", "prepare"), "encoder"),)
+_PREPARATIONS = (
+    _Preparation("retrieval", ("ingest", "prepare"), "encoder", "passages are found by their words alone"),
+)
 
 
-def prepare(settings: SuiteSettings) -> None:
-    """Run the command of every folder that is missing; raise ``SuiteError`` when one fails."""
+def prepare(settings: SuiteSettings) -> list[str]:
+    """Run the command of every folder that is missing; raise ``SuiteError`` when one fails that is needed.
+
+    Returns a sentence for each that failed and can be done without.
+    """
+    notes = []
     for one in _PREPARATIONS:
-        if not (settings.cache / one.folder).exists():
-            _run(settings, one)
+        if (settings.cache / one.folder).exists():
+            continue
+        failure = _run(settings, one)
+        if failure is None:
+            continue
+        if one.without_it is None:
+            raise SuiteError(failure)
+        notes.append(f"{failure} Until it is made, {one.without_it}.")
+    return notes
 
 
-def _run(settings: SuiteSettings, one: _Preparation) -> None:
+def _run(settings: SuiteSettings, one: _Preparation) -> str | None:
     log = settings.logs / f"prepare-{one.folder}.log"
-    environment = process_environment(settings, service_environment(settings, one.service))
+    # What a package installer needs (its index, certificates, proxy) is in the environment of the person.
+    environment = dict(os.environ) | service_environment(settings, one.service) | {MARK: str(settings.state)}
     with log.open("ab") as output:
         ended = subprocess.run(  # noqa: S603  our own command
             [sys.executable, "-m", "preceptor", *one.arguments],
@@ -43,10 +59,4 @@ def _run(settings: SuiteSettings, one: _Preparation) -> None:
             stderr=output,
             check=False,
         )
-    if ended.returncode != 0:
-        raise SuiteError(f"`preceptor {' '.join(one.arguments)}` failed: {_last_line(log)} Its log is {log}.")
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing."
+    return None if ended.returncode == 0 else f"`preceptor {' '.join(one.arguments)}` failed; its log is {log}."

@@ -24,6 +24,10 @@ class Progress(Protocol):
         """Cover one step; an exception that leaves it is a failure of the step."""
         ...
 
+    def note(self, sentence: str) -> None:
+        """Show a sentence that is no failure."""
+        ...
+
 
 @dataclass
 class _Step:
@@ -67,6 +71,10 @@ class StartTable:
             step.took_s = time.monotonic() - step.started
             if not self._console.is_terminal and not step.failed:
                 self._console.print(f"{self._titles[name]}: ready in {step.took_s:.1f} s")
+
+    def note(self, sentence: str) -> None:
+        """See ``Progress.note``."""
+        self._console.print(Text(sentence, "yellow"), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

@@ -134,7 +134,8 @@ class Supervisor:
 
     async def _models(self) -> None:
         with self._progress.step("models"):
-            await asyncio.to_thread(prepare, self._settings)
+            for sentence in await asyncio.to_thread(prepare, self._settings):
+                self._progress.note(sentence)
 
     async def _openbao(self) -> None:
         with self._progress.step("openbao"):
