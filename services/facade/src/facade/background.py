@@ -9,7 +9,7 @@ from service_runtime.log import LogCode, log
 from facade.container import Container
 from facade.pipeline.delivery import Deliverer
 from facade.pipeline.events import EventProcessor
-from facade.pipeline.loops import run_loop
+from facade.pipeline.loops import WorkLoop
 from facade.subscriptions.keeper import SubscriptionKeeper
 
 __all__ = ["running"]
@@ -40,22 +40,25 @@ async def running(container: Container) -> AsyncIterator[None]:
         public_base_url=settings.public_base_url,
         wake=container.wake,
     )
-    work = [
+    loops = [
         *(
-            run_loop(events.step, container.wake, poll_s=settings.poll_s, stage="inbox")
+            WorkLoop(events.step, container.wake, poll_s=settings.poll_s, stage="inbox")
             for _ in range(settings.workers)
         ),
-        run_loop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
-        keeper.run(settings.subscription_check_s),
+        WorkLoop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
+        WorkLoop(keeper.step, asyncio.Event(), poll_s=settings.subscription_check_s, stage="subscription"),
     ]
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
     try:
         yield
     finally:
-        for task in tasks:
+        for loop in loops:
+            loop.stop()
+        _, late = await asyncio.wait(tasks, timeout=settings.stop_timeout_s)
+        for task in late:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await container.drafting.close()
+        await asyncio.gather(*late, return_exceptions=True)
+        await container.drafting.close(settings.stop_timeout_s)
         await container.inbox.queue.release_own()
         await container.outbox.queue.release_own()
         await container.http.aclose()

@@ -102,12 +102,14 @@ class Drafting:
                 return
         yield ReconciliationFinished(document=stored.document)
 
-    async def close(self) -> None:
-        """Stop what runs; an event that caused it is drafted after the next start."""
+    async def close(self, limit_s: float) -> None:
+        """Let what runs end within ``limit_s`` seconds; an event that is cut off is drafted after the next start."""
         tasks = [run.task for run in self._running.values()]
-        for running in tasks:
-            running.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=limit_s)
+            for running in late:
+                running.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _run(self, ehr_id: str, encounter: str, request_id: str) -> "_Run":
         ehr = self._ehrs.get(ehr_id)

@@ -26,6 +26,8 @@ from facade.subscriptions.subscription import is_as_wanted, subscription_resourc
 
 __all__ = ["SubscriptionKeeper"]
 
+_RETRY_S = 2.0
+
 
 class SubscriptionKeeper:
     """Creates, renews and watches one Subscription per EHR. ``wake`` is set when it has stored an event."""
@@ -48,11 +50,15 @@ class SubscriptionKeeper:
         self._wake = wake
         self._seen: set[str] = set()
 
-    async def run(self, every_s: float) -> None:
-        """Check every EHR now and then ``every_s`` seconds after each check, until cancelled."""
-        while True:
-            await asyncio.gather(*(self.check(ehr) for ehr in self._ehrs))
-            await asyncio.sleep(every_s if len(self._seen) == len(list(self._ehrs)) else min(every_s, 5.0))
+    async def step(self) -> bool:
+        """Check every EHR once; return whether that should be done again at once, because it failed for one.
+
+        An EHR that is starting beside us is not left waiting until the next regular check.
+        """
+        results = await asyncio.gather(*(self.check(ehr) for ehr in self._ehrs))
+        if None in results:
+            await asyncio.sleep(_RETRY_S)
+        return None in results
 
     async def check(self, ehr: Ehr) -> str | None:
         """Bring the Subscription at ``ehr`` into order; return its id, or None when that failed now."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fhir_support.errors import PayloadTooLarge
+from fhir_support.errors import BadRequest, PayloadTooLarge
 from litestar import Request, Response, post
 from litestar.params import FromPath
 
@@ -28,7 +28,10 @@ async def notify(
 
 async def _limited_body(request: Request[Any, Any, Any], limit: int) -> bytes:
     """Read at most ``limit`` bytes; raise ``PayloadTooLarge`` as soon as there are more."""
-    if int(request.headers.get("content-length") or 0) > limit:
+    announced = request.headers.get("content-length") or "0"
+    if not (announced.isascii() and announced.isdecimal()):
+        raise BadRequest
+    if int(announced) > limit:
         raise PayloadTooLarge
     body = bytearray()
     async for chunk in request.stream():
