@@ -71,6 +71,6 @@ def _settings(settings: SuiteSettings, service: str) -> dict[str, str]:
                 "FETCHED_DIR": str(settings.cache / "interactions"),
             }
         case "adapter-serving":
-            return {"BASE_DIR": str(settings.cache / "base")}
+            return {"MODEL_DIR": str(settings.cache / "smollm2-135m-instruct")}
         case _:
             return {}

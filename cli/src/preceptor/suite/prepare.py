@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from preceptor.suite.environments import MARK, service_environment
 from preceptor.suite.errors import SuiteError
-from preceptor.suite.settings import SuiteSettings
+from preceptor.suite.settings import CHECKOUT, SuiteSettings
 
 __all__ = ["prepare"]
 
 
 @dataclass(frozen=True)
 class _Preparation:
-    """A command of a service that fills a folder of the cache."""
+    """A module of a service that fills a folder of the cache; ``{cache}`` in its arguments is that cache."""
 
     service: str
     arguments: tuple[str, ...]
@@ -50,13 +50,15 @@ def _run(settings: SuiteSettings, one: _Preparation) -> str | None:
     log = settings.logs / f"prepare-{one.folder}.log"
     # What a package installer needs (its index, certificates, proxy) is in the environment of the person.
     environment = dict(os.environ) | service_environment(settings, one.service) | {MARK: str(settings.state)}
+    arguments = [part.format(cache=settings.cache) for part in one.arguments]
     with log.open("ab") as output:
         ended = subprocess.run(  # noqa: S603  our own command
-            [sys.executable, "-m", "preceptor", *one.arguments],
+            [sys.executable, "-m", *arguments],
+            cwd=CHECKOUT,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             check=False,
         )
-    return None if ended.returncode == 0 else f"`preceptor {' '.join(one.arguments)}` failed; its log is {log}."
+    return None if ended.returncode == 0 else f"Making {one.folder} failed; the log is {log}."
