@@ -13,28 +13,13 @@ CLI_CLIENT = "preceptor-cli"
 _SHOWN = ("Composition", "DetectedIssue", "DocumentReference", "Encounter", "Patient", "Provenance", "Task")
 CLI_SCOPES = " ".join(f"system/{name}.rs" for name in (*_SHOWN, "Subscription"))
 _CLIENTS = CHECKOUT / "services" / "sandbox-ehr" / "src" / "sandbox_ehr" / "development_clients.json"
-_WRITTEN_BACK = ("Composition", "DocumentReference", "DetectedIssue", "AuditEvent", "Task", "Device", "Subscription")
-_READ = (
-    "Patient",
-    "Encounter",
-    "Condition",
-    "Procedure",
-    "MedicationRequest",
-    "Medication",
-    "AllergyIntolerance",
-    "Observation",
-    "ServiceRequest",
-    "Coverage",
-    "Practitioner",
-)
 
 
 def write_clients(settings: SuiteSettings, cli_key: dict[str, Any]) -> None:
     """Write the sandbox EHR's clients file: its development clients and the command line, which proves itself by
     the public JWK ``cli_key``. No secret is in it."""
-    text = _CLIENTS.read_text().replace("http://localhost:8000", settings.facade_url)
-    clients = json.loads(text.replace("http://localhost:8100", settings.ehr_url))
-    clients["clients"].append(
+    clients = _development_clients(settings)
+    clients.append(
         {
             "client_id": CLI_CLIENT,
             "client_name": "Preceptor command line",
@@ -44,20 +29,20 @@ def write_clients(settings: SuiteSettings, cli_key: dict[str, Any]) -> None:
             "jwks": {"keys": [cli_key]},
         }
     )
-    write_private(settings.state / "sandbox-ehr-clients.json", json.dumps(clients, indent=2).encode())
+    write_private(settings.state / "sandbox-ehr-clients.json", json.dumps({"clients": clients}, indent=2).encode())
 
 
 def write_ehrs(settings: SuiteSettings) -> None:
     """Write the facade's EHR registry with the sandbox EHR in it."""
-    scopes = [f"system/{name}.rs" for name in _READ]
-    scopes += [f"system/{name}.crus" for name in _WRITTEN_BACK] + ["system/Provenance.crs"]
+    registered = {one["client_id"]: one for one in _development_clients(settings)}
     ehr = {
         "id": EHR_ID,
         "name": "Sandbox EHR",
         "issuer": f"{settings.ehr_url}/fhir",
         "fhir_base": f"{settings.ehr_url}/fhir",
         "backend_client_id": "preceptor-backend",
-        "backend_scopes": " ".join(scopes),
+        # Everything it was registered for; a launch asks for no more than the page reads.
+        "backend_scopes": registered["preceptor-backend"]["scope"],
         "launch_client_id": "preceptor",
         "launch_scopes": "openid fhirUser launch patient/Patient.rs patient/Encounter.rs user/Practitioner.rs",
         "frame_ancestors": [settings.ehr_url],
@@ -65,3 +50,9 @@ def write_ehrs(settings: SuiteSettings) -> None:
         "encounter_filters": ["Encounter?class=IMP"],
     }
     write_private(settings.state / "facade-ehrs.json", json.dumps([ehr], indent=2).encode())
+
+
+def _development_clients(settings: SuiteSettings) -> list[dict[str, Any]]:
+    text = _CLIENTS.read_text().replace("http://localhost:8000", settings.facade_url)
+    clients: list[dict[str, Any]] = json.loads(text.replace("http://localhost:8100", settings.ehr_url))["clients"]
+    return clients
