@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -32,19 +33,29 @@ def only_one(settings: SuiteSettings) -> Iterator[None]:
     private_dir(settings.state)
     descriptor = os.open(settings.state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(descriptor):
             run = current_run(settings)
             who = f" (process {run.pid})" if run else ""
             raise AlreadyRunning(
                 f"Preceptor already runs from {settings.folder}{who}: stop it with Ctrl-C there, or by `make down`."
-            ) from None
+            )
         announce(settings, ready=False)
         yield
         _file(settings).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock; somebody who only asks whether there is a run holds the lock for a moment, so try for a second."""
+    for _ in range(20):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def announce(settings: SuiteSettings, *, ready: bool) -> None:
