@@ -16,13 +16,16 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, FrameLocator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, FrameLocator, Page, expect, sync_playwright
 from preceptor.openbao.running import RunningOpenBao
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 DEMONSTRATION = "enc-ac4dcc33953d"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+expect.set_options(timeout=20_000)
 
 
 def free_port() -> int:
@@ -93,9 +96,7 @@ def hospital(openbao: RunningOpenBao, tmp_path_factory: pytest.TempPathFactory) 
                 ([sys.executable, "-m", "facade"], facade),
             ):
                 kept = {name: value for name, value in os.environ.items() if not name.startswith("PRECEPTOR_")}
-                processes.append(
-                    subprocess.Popen(command, env={**kept, **environment}, stdout=output, stderr=output)
-                )
+                processes.append(subprocess.Popen(command, env={**kept, **environment}, stdout=output, stderr=output))
         for process, url in zip(
             processes,
             (hospital.ehr_url, f"http://127.0.0.1:{reconciliation_port}", hospital.facade_url),

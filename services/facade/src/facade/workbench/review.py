@@ -72,6 +72,7 @@ class FlagView:
 class Unchecked:
     """A claim without a verdict on its content, and why."""
 
+    kind: str
     assertion: str
     why: str
 
@@ -195,7 +196,11 @@ def _section_view(
         flags=tuple(views[flag.id] for flag in here if flag.span is not None),
         omissions=tuple(views[flag.id] for flag in here if flag.span is None),
         unchecked=tuple(
-            Unchecked(claim.assertion, NOT_CHECKED_WORDS[claim.reason] if claim.reason else "no reason was given")
+            Unchecked(
+                _KINDS[claim.kind],
+                claim.assertion,
+                NOT_CHECKED_WORDS[claim.reason] if claim.reason else "no reason was given",
+            )
             for claim in unchecked
         ),
         without_evidence=tuple(claim.assertion for claim in claims if claim.verdict is Verdict.NO_EVIDENCE),

@@ -100,7 +100,7 @@ async function send(form, button, flag) {
   if (button && button.name) body.set(button.name, button.value);
   all("button", form).forEach((one) => { one.disabled = true; });
   try {
-    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (answer.status === 401) { replacePage(fresh); return; }
     if (!answer.ok) {
@@ -139,7 +139,8 @@ function replacePage(fresh) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!form.action.endsWith("/decisions")) {
+  // Not form.action: a field called "action" hides it.
+  if (!form.getAttribute("action")?.endsWith("/decisions")) {
     if (form.id === "signature") event.submitter?.setAttribute("aria-disabled", "true");
     return;
   }
@@ -214,7 +215,7 @@ function watchEdits() {
     grow(text);
     text.addEventListener("input", () => {
       grow(text);
-      text.closest("section").querySelector(".edited").hidden = text.value === text.defaultValue;
+      text.closest(".part").querySelector(".edited").hidden = text.value === text.defaultValue;
       byId("sign-edited").hidden = texts.every((one) => one.value === one.defaultValue);
     });
   });
