@@ -1,6 +1,7 @@
 """Real parts around the facade: a sandbox EHR process, the reconciliation application over HTTP, and a ward."""
 
 import asyncio
+import importlib.util
 import json
 import os
 import signal
@@ -417,3 +418,13 @@ def decide() -> Callable[[Container, str], Awaitable[None]]:
             await container.documents.record_decision("sandbox", encounter, decision)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def examples() -> Any:
+    """The module ``examples.py`` beside this file."""
+    spec = importlib.util.spec_from_file_location("facade_examples", Path(__file__).parent / "examples.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -67,12 +67,17 @@ class LeaseQueue(Generic[_Row]):
     async def claim(self) -> _Row | None:
         """Lease the oldest row that is due, or return None.
 
-        The conditions stand in the update as well as in the choice: on PostgreSQL a second worker that chose the
-        same row waits for the first and then finds it leased.
+        On PostgreSQL a row that another worker is just claiming is passed over, so that nobody goes away empty; the
+        conditions stand in the update as well as in the choice, so that no row is ever claimed twice. SQLite has one
+        writer at a time.
         """
         now = self._clock()
         chosen = (
-            select(self._table.sequence).where(*self._due(now)).order_by(self._table.sequence).limit(1)
+            select(self._table.sequence)
+            .where(*self._due(now))
+            .order_by(self._table.sequence)
+            .limit(1)
+            .with_for_update(skip_locked=True)
         ).scalar_subquery()
         statement = (
             update(self._table)

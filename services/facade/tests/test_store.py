@@ -1,0 +1,294 @@
+"""The same promises of the store on SQLite and on PostgreSQL: nothing lost, nothing twice, nothing readable."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from facade.decisions import Decision, DecisionAction, InvalidDecision
+from facade.store.database import Database
+from facade.store.documents import Documents, DocumentStatus, Signature
+from facade.store.inbox import EventKind, Inbox, NewEvent
+from facade.store.leases import RetryPolicy
+from facade.store.outbox import Effect, Outbox
+from facade.store.tables import Base, DocumentRow, InboxRow, OutboxRow
+from service_runtime.envelope import EnvelopeCipher
+from service_runtime.secrets import DecryptionRefused, MemorySecretStore
+from sqlalchemy import select, text, update
+
+MARKED = "Zebediah Quillfeather"
+RETRY = RetryPolicy(base_s=0.0, max_s=0.0, quarantine_after=3)
+POSTGRES_BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+NOBODY = 65534
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL server of its own on a free port, or a reason why there is none."""
+    binaries = POSTGRES_BIN or (Path(shutil.which("initdb")).parent if shutil.which("initdb") else None)
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed here")
+    as_nobody = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", f"--regid={NOBODY}"] if os.getuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="preceptor-pg-") as folder:
+        if as_nobody:
+            os.chown(folder, NOBODY, NOBODY)
+        data = f"{folder}/data"
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+        init = [f"{binaries}/initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"]
+        subprocess.run([*as_nobody, *init], **quiet)
+        port = _free_port()
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+        control = [*as_nobody, f"{binaries}/pg_ctl", "-D", data, "-w"]
+        subprocess.run([*control, "-o", options, "-l", f"{folder}/log", "start"], **quiet)
+        try:
+            yield port
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+
+
+def _free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite3'}"
+    port = request.getfixturevalue("postgres")
+    name = f"test_{os.urandom(4).hex()}"
+    connection = await asyncpg.connect(host="127.0.0.1", port=port, user="postgres", database="postgres")
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return f"postgresql+asyncpg://postgres@127.0.0.1:{port}/{name}"
+
+
+@pytest.fixture
+async def database(url):
+    one = Database(url)
+    await one.migrate()
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+def cipher():
+    with pytest.warns(UserWarning, match="memory only"):
+        return EnvelopeCipher(MemorySecretStore(), "facade-phi")
+
+
+@pytest.fixture
+def inbox(database, cipher):
+    return Inbox(database, cipher, owner="a", lease_s=60, retry=RETRY)
+
+
+@pytest.fixture
+def outbox(database, cipher):
+    return Outbox(database, cipher, owner="a", lease_s=60, retry=RETRY)
+
+
+@pytest.fixture
+def documents(database, cipher):
+    return Documents(database, cipher)
+
+
+def event(key="1", focus="Encounter/1", epoch=0):
+    return NewEvent("sandbox", "s", epoch, key, EventKind.ENCOUNTER, focus, "r")
+
+
+def effect(document="d", kind="document", encounter="Encounter/1"):
+    bundle = {"entry": [{"name": MARKED}]}
+    return Effect(f"{document}-{kind}", "sandbox", document, "scope", kind, encounter, bundle, ("composition",), "r")
+
+
+async def test_the_migrations_make_the_tables_the_code_expects(database):
+    async with database._engine.connect() as connection:
+        differences = await connection.run_sync(_differences)
+    assert differences == []
+    await database.migrate()
+    await database.check()
+
+
+def _differences(connection):
+    return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+
+
+async def test_sqlite_is_as_durable_as_it_promises(tmp_path):
+    one = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}")
+    async with one.session() as session:
+        found = [(await session.execute(text(f"PRAGMA {name}"))).scalar() for name in ("journal_mode", "synchronous")]
+    await one.close()
+    assert found == ["wal", 2]
+
+
+async def test_an_event_is_stored_once_however_often_it_comes(inbox):
+    assert await inbox.store([event("1"), event("2"), event("1")]) == 2
+    assert await inbox.store([event("2")]) == 0
+    assert await inbox.store([event("2", epoch=1)]) == 1
+
+
+async def test_events_are_claimed_in_order_and_by_one_worker_each(inbox, database, cipher):
+    other = Inbox(database, cipher, owner="b", lease_s=60, retry=RETRY)
+    await inbox.store([event(str(number), f"Encounter/{number}") for number in range(6)])
+    rows = await asyncio.gather(*(one.queue.claim() for one in (inbox, other) * 3))
+    assert len({row.id for row in rows}) == 6
+    assert await inbox.queue.claim() is None
+    opened = await inbox.open(min(rows, key=lambda row: row.sequence))
+    assert (opened.focus, opened.kind, opened.ehr_id) == ("Encounter/0", EventKind.ENCOUNTER, "sandbox")
+
+
+async def test_a_claim_ends_with_its_lease_and_the_late_worker_changes_nothing(inbox, database, cipher):
+    await inbox.store([event()])
+    now = datetime.now(UTC)
+    inbox.queue._clock = lambda: now
+    other = Inbox(database, cipher, owner="b", lease_s=60, retry=RETRY)
+    late = await inbox.queue.claim()
+    assert await other.queue.claim() is None
+    other.queue._clock = lambda: now + timedelta(seconds=61)
+    again = await other.queue.claim()
+    assert again.id == late.id
+    await inbox.queue.finish(late)
+    assert await inbox.queue.counts() == {"pending": 1}
+    await other.queue.finish(again)
+    assert await inbox.queue.counts() == {"done": 1}
+
+
+async def test_what_a_dead_process_had_claimed_is_freed_by_the_next_of_its_name_only(inbox, database, cipher):
+    await inbox.store([event()])
+    await inbox.queue.claim()
+    other = Inbox(database, cipher, owner="b", lease_s=60, retry=RETRY)
+    assert await other.queue.release_own() == 0
+    assert await inbox.queue.release_own() == 1
+    assert (await other.queue.claim()).attempts == 2
+
+
+async def test_failures_that_count_end_in_quarantine_and_others_never_do(inbox):
+    await inbox.store([event()])
+    for _ in range(10):
+        assert not await inbox.queue.fail(await inbox.queue.claim(), counts=False)
+    ended = [await inbox.queue.fail(await inbox.queue.claim(), counts=True) for _ in range(3)]
+    assert ended == [False, False, True]
+    assert await inbox.queue.counts() == {"quarantined": 1}
+    assert await inbox.queue.claim() is None
+
+
+def test_retries_wait_longer_each_time_and_never_longer_than_said():
+    policy = RetryPolicy(base_s=1, max_s=30, quarantine_after=8)
+    waits = [[policy.delay_s(attempt) for _ in range(50)] for attempt in (1, 3, 200)]
+    assert 0.5 <= min(waits[0]) <= max(waits[0]) <= 1
+    assert 2 <= min(waits[1]) <= max(waits[1]) <= 4
+    assert 15 <= min(waits[2]) <= max(waits[2]) <= 30
+
+
+async def test_effects_of_one_document_go_out_in_order_and_others_do_not_wait(outbox):
+    await outbox.add(effect("d1", "task-failed"))
+    await outbox.add(effect("d1", "document"))
+    await outbox.add(effect("d2", "document"))
+    first, second = await outbox.queue.claim(), await outbox.queue.claim()
+    assert [(row.document_id, row.kind) for row in (first, second)] == [("d1", "task-failed"), ("d2", "document")]
+    assert await outbox.queue.claim() is None
+    await outbox.queue.finish(first, sealed=b"")
+    third = await outbox.queue.claim()
+    assert (await outbox.open(third)).names == ("composition",)
+    assert third.kind == "document"
+
+
+async def test_an_effect_is_kept_once(outbox):
+    assert await outbox.add(effect())
+    assert not await outbox.add(effect())
+
+
+async def test_document_and_effect_are_kept_together_or_not_at_all(database, documents, outbox, examples):
+    document_row = await documents.sealed_row(examples.stored_document())
+    effect_row = await outbox.sealed_row(effect())
+    with pytest.raises(RuntimeError):
+        async with database.session() as session:
+            await documents.add_row(session, document_row)
+            await outbox.add_row(session, effect_row)
+            raise RuntimeError
+    assert await documents.get("sandbox", examples.ENCOUNTER) is None
+    assert await outbox.queue.claim() is None
+
+
+async def test_a_document_comes_back_as_it_was_kept(documents, examples):
+    stored = examples.stored_document()
+    assert await documents.save(stored)
+    assert not await documents.save(replace(stored, document=stored.document.model_copy(update={"flags": ()})))
+    assert await documents.get("sandbox", examples.ENCOUNTER) == stored
+    assert await documents.get("sandbox", "Encounter/other") is None
+    assert await documents.get("another", examples.ENCOUNTER) is None
+
+
+async def test_decisions_are_kept_in_order_and_only_on_flags_that_are_there(documents, examples):
+    await documents.save(examples.stored_document())
+    for decision in examples.decisions():
+        stored = await documents.record_decision("sandbox", examples.ENCOUNTER, decision)
+    assert stored.decisions == examples.decisions()
+    unknown = Decision("none", DecisionAction.ACCEPT, "Practitioner/1", datetime.now(UTC))
+    with pytest.raises(InvalidDecision):
+        await documents.record_decision("sandbox", examples.ENCOUNTER, unknown)
+
+
+async def test_a_final_document_takes_no_decision_and_no_late_delivery_undoes_it(documents, examples):
+    stored = examples.stored_document()
+    await documents.save(stored)
+    await documents.mark_written("sandbox", stored.encounter, {"composition": "Composition/1"}, {"composition": "1"})
+    sections = stored.document.sections
+    signature = Signature("Practitioner/1", None, sections, datetime.now(UTC))
+    await documents.begin_signature("sandbox", stored.encounter, signature)
+    final = await documents.mark_final("sandbox", stored.encounter, sections)
+    assert (final.status, final.signed_sections, final.signature) == (DocumentStatus.FINAL, sections, signature)
+    await documents.mark_written("sandbox", stored.encounter, {"composition": "Composition/2"}, {})
+    again = await documents.get("sandbox", stored.encounter)
+    assert (again.status, again.written) == (DocumentStatus.FINAL, {"composition": "Composition/1"})
+    with pytest.raises(InvalidDecision):
+        await documents.record_decision("sandbox", stored.encounter, examples.decisions()[0])
+
+
+async def test_a_subscriptions_state_never_goes_back(inbox):
+    first = await inbox.subscription("sandbox", "s")
+    assert (first.epoch, first.highest) == (0, 0)
+    for epoch, highest, wanted in [(0, 5, (0, 5)), (0, 3, (0, 5)), (1, 0, (1, 0)), (0, 9, (1, 0)), (1, 2, (1, 2))]:
+        await inbox.advance("sandbox", "s", epoch=epoch, highest=highest)
+        state = await inbox.subscription("sandbox", "s")
+        assert (state.epoch, state.highest) == wanted
+    later = first.since + timedelta(hours=1)
+    for until in (later, first.since):
+        await inbox.caught_up("sandbox", "s", until)
+    assert (await inbox.subscription("sandbox", "s")).since == later
+
+
+async def test_what_is_about_a_patient_cannot_be_read_in_the_database(
+    database, inbox, outbox, documents, examples, url, tmp_path
+):
+    chart = examples.chart().model_copy(update={"reason": MARKED})
+    await documents.save(replace(examples.stored_document(), chart=chart))
+    await outbox.add(effect())
+    await inbox.store([event(focus="Encounter/marked-encounter")])
+    async with database.reading() as session:
+        sealed = [(await session.scalars(select(table.sealed))).one() for table in (DocumentRow, InboxRow, OutboxRow)]
+    assert all(MARKED.encode() not in blob and b"Encounter" not in blob for blob in sealed)
+    if url.startswith("sqlite"):
+        for file in tmp_path.iterdir():
+            raw = file.read_bytes()
+            for secret in (MARKED.encode(), b"marked-encounter", examples.ENCOUNTER.encode(), b"simvastatin"):
+                assert secret not in raw, file.name
+
+
+async def test_a_sealed_document_moved_to_another_patient_does_not_open(database, documents, examples):
+    stored = examples.stored_document()
+    await documents.save(stored)
+    async with database.session() as session:
+        await session.execute(update(DocumentRow).values(patient_key="00000000-0000-0000-0000-000000000000"))
+    with pytest.raises(DecryptionRefused):
+        await documents.get("sandbox", stored.encounter)
