@@ -24,7 +24,8 @@ class _Preparation:
 
 
 _PREPARATIONS = (
-    _Preparation("retrieval", ("ingest", "prepare"), "encoder", "passages are found by their words alone"),
+    _Preparation("adapter-serving", ("adapter_serving.prepare", "--cache", "{cache}"), "smollm2-135m-instruct"),
+    _Preparation("retrieval", ("preceptor", "ingest", "prepare"), "encoder", "passages are found by their words alone"),
 )
 
 
