@@ -48,7 +48,12 @@ def check_lines(document: ReconciledDocument) -> list[str]:
     ]
     lines += [f"Missing from the draft: {name}." for name in document.missing]
     supported = sum(claim.verdict is Verdict.SUPPORTED for claim in document.claims)
-    lines.append(f"{supported} of {len(document.claims)} checked statements agree with the evidence.")
+    checked = supported + sum(claim.verdict is Verdict.CONTRADICTED for claim in document.claims)
+    lines.append(
+        f"{supported} of {checked} checked statements agree with the evidence."
+        if checked
+        else "No statement could be checked against the evidence."
+    )
     return lines
 
 
