@@ -14,6 +14,8 @@ __all__ = ["show_document", "show_times"]
 
 _STYLES = {"high": "bold red", "moderate": "yellow", "low": "cyan"}
 _WIDTH = 110
+_NO_EVIDENCE = "No evidence found"
+_SHOWN_WITHOUT_EVIDENCE = 6
 
 
 def show_document(console: Console, document: ShownDocument) -> None:
@@ -44,8 +46,13 @@ def _body(document: ShownDocument) -> Iterator[RenderableType]:
             yield _flag(flag)
         yield Text()
     yield Text("Other results of the checks", "bold underline")
+    unknown = [note for note in document.notes if note.startswith(_NO_EVIDENCE)]
     for note in document.notes:
-        yield Text(note, "dim")
+        if note not in unknown[_SHOWN_WITHOUT_EVIDENCE:]:
+            yield Text(note, "dim")
+    if len(unknown) > _SHOWN_WITHOUT_EVIDENCE:
+        more = len(unknown) - _SHOWN_WITHOUT_EVIDENCE
+        yield Text(f"{more} more statements without evidence are listed in the document itself.", "dim")
 
 
 def _flag(flag: ShownFlag) -> RenderableType:
