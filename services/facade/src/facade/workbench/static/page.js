@@ -17,8 +17,15 @@ function warn(text) {
   const toast = byId("alert");
   toast.textContent = text;
   toast.hidden = false;
+  // In the top layer, so that it is not below the backdrop of an open dialog.
+  toast.hidePopover();
+  toast.showPopover();
   window.clearTimeout(toastTimer);
-  toastTimer = window.setTimeout(() => { toast.hidden = true; }, 8000);
+  toastTimer = window.setTimeout(calm, 8000);
+}
+
+function calm() {
+  byId("alert").hidden = true;
 }
 
 // --- Flags -----------------------------------------------------------------------------------------------------
@@ -83,6 +90,7 @@ function openOverride(card) {
   dialog.dataset.flag = card.dataset.flag;
   byId("override-finding").textContent = card.querySelector(".finding").textContent;
   byId("override-reason").value = "";
+  calm();
   dialog.showModal();
   byId("override-reason").focus();
 }
@@ -107,6 +115,7 @@ async function send(form, button, flag) {
       warn(["message-title", "message-advice"].map((id) => fresh.getElementById(id)?.textContent).filter(Boolean).join(". ") || "This did not work. Nothing was changed.");
       return;
     }
+    calm();
     replacePage(fresh);
     const next = firstOpen(flag);
     if (next) {

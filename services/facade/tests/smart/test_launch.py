@@ -1,0 +1,236 @@
+"""The launch against the real sandbox EHR: what is sent, what is kept, and what is refused."""
+
+import base64
+import hashlib
+import re
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from facade.store.tables import LaunchRow, SessionRow
+from sqlalchemy import func, select
+
+CHROMIUM_FRAME_COOKIE = re.compile(
+    r"^preceptor-(launch|session)-[A-Za-z0-9_-]{16}=[A-Za-z0-9_-]{43}; Max-Age=\d+; "
+    r"Path=/; Secure; HttpOnly; SameSite=None; Partitioned$"
+)
+
+
+async def rows(container, table) -> int:
+    async with container.database.reading() as session:
+        return (await session.execute(select(func.count()).select_from(table))).scalar_one()
+
+
+def watched(container):
+    """The requests the facade sends to others from now on."""
+    sent = []
+
+    async def note(request):
+        sent.append(request)
+
+    container.http.event_hooks["request"].append(note)
+    return sent
+
+
+async def test_the_authorization_request_is_what_smart_app_launch_asks_for(clinician, query):
+    address = await clinician.launch_address()
+    answer = await clinician.ask(address)
+
+    assert answer.status_code == 302
+    assert answer.headers["cache-control"] == "no-store"
+    location = answer.headers["location"]
+    assert location.startswith(f"{clinician.ehr.base_url}/auth/authorize?")
+    sent = query(location)
+    assert {name: len(values) for name, values in sent.items()} == dict.fromkeys(sent, 1)
+    assert sent["response_type"] == ["code"]
+    assert sent["client_id"] == ["preceptor"]
+    assert sent["redirect_uri"] == [f"{clinician.facade_url}/smart/callback"]
+    assert sent["launch"] == query(address)["launch"]
+    assert sent["aud"] == [clinician.ehr.fhir_base]
+    assert sent["code_challenge_method"] == ["S256"]
+    assert len(base64.urlsafe_b64decode(sent["code_challenge"][0] + "=")) == hashlib.sha256().digest_size
+    # 43 characters of base64url are 256 bits; SMART asks for 122.
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", sent["state"][0])
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", sent["nonce"][0])
+    assert {"openid", "fhirUser", "launch"} <= set(sent["scope"][0].split())
+
+
+async def test_no_two_launches_share_a_value(clinician, query):
+    first = query((await clinician.ask(await clinician.launch_address())).headers["location"])
+    second = query((await clinician.ask(await clinician.launch_address())).headers["location"])
+
+    for name in ("state", "nonce", "code_challenge", "launch"):
+        assert first[name] != second[name]
+
+
+async def test_a_launch_ends_on_the_page_with_cookies_that_work_in_a_frame(clinician):
+    page = await clinician.launch()
+
+    assert re.fullmatch(r"/workbench/[A-Za-z0-9_-]{16}", page)
+    opened = [cookie for cookie in clinician.set_cookies if "Max-Age=0" not in cookie]
+    assert all(CHROMIUM_FRAME_COOKIE.match(cookie) for cookie in opened), opened
+    assert [name for name in clinician.cookies if "launch" in name] == []
+    shown = await clinician.ask(page)
+    assert shown.status_code == 200
+    assert await rows(clinician.container, LaunchRow) == 0
+
+
+async def test_a_standalone_launch_asks_for_patient_and_stay_instead(clinician, query):
+    started = await clinician.ask(f"/smart/launch?{urlencode({'iss': clinician.ehr.fhir_base})}")
+
+    sent = query(started.headers["location"])
+    assert "launch" not in sent
+    scopes = sent["scope"][0].split()
+    assert "launch" not in scopes
+    assert {"launch/patient", "launch/encounter"} <= set(scopes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda iss: iss + "/",
+        lambda iss: iss.upper(),
+        lambda iss: iss.replace("localhost", "127.0.0.1"),
+        lambda iss: iss.replace("http://", "https://"),
+        lambda iss: iss.replace("http://", "http://user@"),
+        lambda iss: iss + ".evil.example",
+        lambda iss: iss + "/../fhir",
+        lambda iss: iss + "#",
+        lambda iss: " " + iss,
+        lambda _: "http://169.254.169.254/latest",
+        lambda _: "",
+    ],
+)
+async def test_an_issuer_that_is_not_registered_is_refused_before_anything_is_sent_or_stored(clinician, change):
+    sent = watched(clinician.container)
+
+    answer = await clinician.ask(f"/smart/launch?{urlencode({'iss': change(clinician.ehr.fhir_base), 'launch': 'x'})}")
+
+    assert answer.status_code == 400
+    assert "This EHR is not registered" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert [str(request.url) for request in sent if "Subscription" not in str(request.url)] == []
+    assert clinician.set_cookies == []
+    assert await rows(clinician.container, LaunchRow) == 0
+
+
+async def test_a_parameter_that_is_sent_twice_is_refused(clinician):
+    twice = urlencode([("iss", clinician.ehr.fhir_base), ("iss", "http://evil.example"), ("launch", "x")])
+
+    answer = await clinician.ask(f"/smart/launch?{twice}")
+
+    assert answer.status_code == 400
+    assert await rows(clinician.container, LaunchRow) == 0
+
+
+async def test_a_state_works_once(clinician):
+    callback = await clinician.to_callback()
+    cookies = dict(clinician.cookies)
+    assert (await clinician.ask(callback)).status_code == 303
+
+    clinician.cookies = cookies
+    replayed = await clinician.ask(callback)
+
+    assert replayed.status_code == 400
+    assert "no longer valid" in replayed.text
+    assert await rows(clinician.container, SessionRow) == 1
+
+
+@pytest.mark.parametrize("state", ["", "x" * 43, None])
+async def test_a_state_that_is_not_ours_is_refused(clinician, query, state):
+    callback = await clinician.to_callback()
+    code = query(callback)["code"][0]
+    sent = {"code": code} if state is None else {"code": code, "state": state}
+
+    answer = await clinician.ask(f"{urlsplit(callback).path}?{urlencode(sent)}")
+
+    assert answer.status_code == 400
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_a_state_of_another_browser_is_refused_and_used_up(clinician, new_browser):
+    callback = await clinician.to_callback()
+
+    assert (await new_browser().ask(callback)).status_code == 400
+
+    # Whoever stole the address has shown it: the launch is over for everybody.
+    assert (await clinician.ask(callback)).status_code == 400
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_two_launches_of_one_browser_do_not_disturb_each_other(clinician):
+    first, second = await clinician.to_callback(), await clinician.to_callback()
+
+    assert (await clinician.ask(first)).status_code == 303
+    assert (await clinician.ask(second)).status_code == 303
+
+
+async def test_an_id_token_for_another_nonce_is_refused(clinician):
+    callback = await clinician.to_callback(nonce="another")
+
+    answer = await clinician.ask(callback)
+
+    assert answer.status_code == 403
+    assert "could not be confirmed" in answer.text
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_a_code_for_another_challenge_is_refused(clinician):
+    other = base64.urlsafe_b64encode(hashlib.sha256(b"attacker").digest()).rstrip(b"=").decode()
+    callback = await clinician.to_callback(code_challenge=other)
+
+    answer = await clinician.ask(callback)
+
+    assert answer.status_code == 400
+    assert "The EHR refused the launch" in answer.text
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_an_error_of_the_ehr_becomes_a_page_that_repeats_nothing_of_it(clinician, query):
+    started = await clinician.ask(await clinician.launch_address())
+    state = query(started.headers["location"])["state"][0]
+    hostile = {"error": "<script>alert(1)</script>", "error_description": "<img src=x>", "state": state}
+
+    answer = await clinician.ask(f"/smart/callback?{urlencode(hostile)}")
+
+    assert answer.status_code == 400
+    assert "alert(1)" not in answer.text
+    assert "img src" not in answer.text.replace('<img src="/workbench/static', "")
+
+
+async def test_an_answer_of_another_authorization_server_is_refused(clinician):
+    callback = await clinician.to_callback()
+
+    answer = await clinician.ask(f"{callback}&{urlencode({'iss': 'http://evil.example'})}")
+
+    assert answer.status_code == 400
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_without_a_stay_there_is_no_page(clinician):
+    stay = await clinician.container.connections.client("sandbox").read("Encounter/enc-ac4dcc33953d")
+    patient = stay["subject"]["reference"].partition("/")[2]
+
+    answer = await clinician.standalone(None, patient=patient)
+
+    assert answer.status_code == 403
+    assert "No stay was chosen" in answer.text
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_pages_about_a_launch_may_only_be_framed_by_registered_ehrs(clinician):
+    answer = await clinician.ask("/smart/callback?state=x&code=y")
+
+    policy = answer.headers["content-security-policy"]
+    assert f"frame-ancestors {clinician.ehr.base_url}" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_tokens_and_names_are_not_readable_in_the_database(clinician, tmp_path):
+    await clinician.launch()
+
+    raw = b"".join(file.read_bytes() for file in tmp_path.glob("facade.sqlite3*"))
+    assert raw
+    for secret in (b"access_token", b"eyJ", b"Knight", b"Practitioner/", *map(str.encode, clinician.cookies.values())):
+        assert secret not in raw
