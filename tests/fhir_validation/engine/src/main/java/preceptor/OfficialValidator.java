@@ -65,7 +65,9 @@ public final class OfficialValidator {
         new InstanceValidatorParameters()
             // The EHR holds what relative references point at; here there is only the resource.
             .setAssumeValidRestReferences(true)
-            .setSecurityChecks(true);
+            .setSecurityChecks(true)
+            // Made-up resources name made-up hosts.
+            .setAllowExampleUrls(true);
     ValidationEngine engine =
         new ValidationEngine.ValidationEngineBuilder()
             .withVersion("4.0.1")
