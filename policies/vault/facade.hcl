@@ -9,6 +9,10 @@ path "secret/data/preceptor/facade/subscriptions/+" {
   capabilities = ["create", "read", "update"]
 }
 
+path "secret/data/preceptor/facade/database" {
+  capabilities = ["read"]
+}
+
 path "transit/datakey/plaintext/facade-phi" {
   capabilities = ["update"]
 }

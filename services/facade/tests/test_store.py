@@ -29,6 +29,7 @@ MARKED = "Zebediah Quillfeather"
 RETRY = RetryPolicy(base_s=0.0, max_s=0.0, quarantine_after=3)
 POSTGRES_BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 NOBODY = 65534
+PASSWORD = "a password for tests"
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +43,20 @@ def postgres(tmp_path_factory):
         if as_nobody:
             os.chown(folder, NOBODY, NOBODY)
         data = f"{folder}/data"
+        Path(folder, "pw").write_text(PASSWORD)
+        Path(folder, "pw").chmod(0o644)
         quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-        init = [f"{binaries}/initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"]
+        init = [
+            f"{binaries}/initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--auth-host=scram-sha-256",
+            "--no-sync",
+            f"--pwfile={folder}/pw",
+        ]
         subprocess.run([*as_nobody, *init], **quiet)
         port = _free_port()
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
@@ -67,7 +80,9 @@ async def url(request, tmp_path):
         return f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite3'}"
     port = request.getfixturevalue("postgres")
     name = f"test_{os.urandom(4).hex()}"
-    connection = await asyncpg.connect(host="127.0.0.1", port=port, user="postgres", database="postgres")
+    connection = await asyncpg.connect(
+        host="127.0.0.1", port=port, user="postgres", password=PASSWORD, database="postgres"
+    )
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     return f"postgresql+asyncpg://postgres@127.0.0.1:{port}/{name}"
@@ -75,7 +90,10 @@ async def url(request, tmp_path):
 
 @pytest.fixture
 async def database(url):
-    one = Database(url)
+    async def password():
+        return PASSWORD
+
+    one = Database(url, password)
     await one.migrate()
     yield one
     await one.close()
@@ -180,6 +198,8 @@ async def test_failures_that_count_end_in_quarantine_and_others_never_do(inbox):
     assert ended == [False, False, True]
     assert await inbox.queue.counts() == {"quarantined": 1}
     assert await inbox.queue.claim() is None
+    assert await inbox.queue.requeue() == 1
+    assert (await inbox.queue.claim()).failures == 0
 
 
 def test_retries_wait_longer_each_time_and_never_longer_than_said():

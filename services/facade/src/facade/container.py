@@ -7,7 +7,7 @@ import httpx
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from service_runtime.envelope import EnvelopeCipher
-from service_runtime.secrets import SecretStore
+from service_runtime.secrets import SecretNotFound, SecretStore
 from service_runtime.service_auth import ServiceAuth
 
 from facade.ehr.assertion import ClientAssertions
@@ -32,6 +32,9 @@ __all__ = ["PHI_KEY", "Container", "ContainerOf", "RequestId", "build_container"
 
 PHI_KEY = "facade-phi"
 """The Transit key that wraps the data keys of everything sealed in the SQL store."""
+
+DATABASE_PASSWORD_PATH = "facade/database"  # noqa: S105  a path, not a secret
+"""Where the password of PostgreSQL is kept (field ``password``), where it needs one."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     http = httpx.AsyncClient(
         timeout=settings.ehr_timeout_s, limits=httpx.Limits(max_connections=settings.ehr_connections)
     )
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, lambda: _database_password(secrets))
     assertions = ClientAssertions(secrets)
     connections = EhrConnections(ehrs, http, assertions)
     reconciliation = HttpReconciliation(
@@ -134,3 +137,10 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         wake=wake,
         written_back=written_back,
     )
+
+
+async def _database_password(secrets: SecretStore) -> str | None:
+    try:
+        return (await secrets.read(DATABASE_PASSWORD_PATH))["password"]
+    except SecretNotFound:
+        return None

@@ -14,7 +14,8 @@ class FacadeSettings(BaseSettings):
 
     ``instance`` names this process among replicas: what it had claimed is freed when it starts again under the
     same name. ``database_url`` is an async SQLAlchemy URL (``sqlite+aiosqlite:///...`` or
-    ``postgresql+asyncpg://...``) and holds no password; ``reconciliation_url`` is the application's route prefix.
+    ``postgresql+asyncpg://...``) and holds no password: PostgreSQL's is in the secret store at
+    ``facade/database``. ``reconciliation_url`` is the application's route prefix.
     """
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_FACADE_", extra="forbid", frozen=True)

@@ -1,6 +1,6 @@
 """The SQL database: SQLite with write-ahead log and full synchronisation, or PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,10 +20,19 @@ _READ_ONLY = "preceptor_read_only"
 
 
 class Database:
-    """Opens sessions and brings the schema up to date. ``url`` is an async SQLAlchemy URL."""
+    """Opens sessions and brings the schema up to date. ``url`` is an async SQLAlchemy URL.
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_async_engine(url, pool_pre_ping=url.startswith("postgresql"), hide_parameters=True)
+    ``password`` is asked for at every new connection to PostgreSQL, so that a password that was changed is found.
+    """
+
+    def __init__(self, url: str, password: Callable[[], Awaitable[str | None]] | None = None) -> None:
+        is_postgresql = url.startswith("postgresql")
+        self._engine = create_async_engine(
+            url,
+            pool_pre_ping=is_postgresql,
+            hide_parameters=True,
+            connect_args={"password": password} if is_postgresql and password else {},
+        )
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)

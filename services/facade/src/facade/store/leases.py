@@ -117,6 +117,18 @@ class LeaseQueue(Generic[_Row]):
             result = await session.execute(statement)
         return int(getattr(result, "rowcount", 0))
 
+    async def requeue(self) -> int:
+        """Put every quarantined row back as if it had never failed; return how many."""
+        statement = (
+            update(self._table)
+            .where(self._table.state == State.QUARANTINED)
+            .values(state=State.PENDING, failures=0, next_attempt_at=self._clock())
+            .execution_options(synchronize_session=False)
+        )
+        async with self._database.session() as session:
+            result = await session.execute(statement)
+        return int(getattr(result, "rowcount", 0))
+
     async def counts(self) -> dict[str, int]:
         """Return the number of rows in each state."""
         query = select(self._table.state, func.count()).group_by(self._table.state)

@@ -1,0 +1,121 @@
+"""The command ``preceptor ehr``: which EHRs are registered, whether they work for us, and what is stuck."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from fhir_support.client import FhirClientError
+from fhir_support.identifiers import EFFECT_TAG
+from rich.console import Console
+from rich.table import Table
+from service_runtime.secrets import SecretError
+from service_runtime.settings import VaultSettings
+from service_runtime.vault_store import connect_secret_store
+
+from facade.container import Container, build_container
+from facade.ehr.registry import Ehr
+from facade.settings import FacadeSettings
+from facade.subscriptions.subscription import subscription_uid
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _group() -> None:
+    """List the EHRs and look after their Subscriptions and what could not be processed."""
+
+
+@app.command("list")
+def list_ehrs() -> None:
+    """List the registered EHRs."""
+    _run(_list)
+
+
+@app.command()
+def check() -> None:
+    """Ask each EHR for a token, its version and our Subscription; exit 1 when one of them does not work."""
+    _run(_check)
+
+
+@app.command()
+def requeue(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this only count.")] = False,
+) -> None:
+    """Put quarantined events and effects back, after what stopped them was repaired."""
+    _run(lambda container, console: _requeue(container, console, yes))
+
+
+def _run(work: Callable[[Container, Console], Awaitable[bool]]) -> None:
+    """Run ``work`` with the parts of the facade; what it returns says whether all is well."""
+
+    async def inside() -> bool:
+        container = build_container(FacadeSettings(), connect_secret_store(VaultSettings()))
+        try:
+            return await work(container, Console())
+        finally:
+            await container.http.aclose()
+            await container.database.close()
+
+    if not asyncio.run(inside()):
+        raise typer.Exit(1)
+
+
+async def _list(container: Container, console: Console) -> bool:
+    table = Table("id", "name", "FHIR base", "topic")
+    for ehr in container.ehrs:
+        table.add_row(ehr.id, ehr.name, ehr.fhir_base, ehr.encounter_topic)
+    console.print(table)
+    return True
+
+
+async def _check(container: Container, console: Console) -> bool:
+    table = Table("EHR", "FHIR version", "token", "Subscription")
+    fine = True
+    for ehr in container.ehrs:
+        cells, works = await _checked(container, ehr)
+        table.add_row(ehr.id, *cells)
+        fine = fine and works
+    console.print(table)
+    return fine
+
+
+async def _checked(container: Container, ehr: Ehr) -> tuple[list[str], bool]:
+    """Return a cell for each question, in order; after the first that fails the others are not asked."""
+    client = container.connections.client(ehr.id)
+    uid = subscription_uid(ehr, container.settings.public_base_url)
+    questions: list[Callable[[], Awaitable[str]]] = [
+        lambda: _version(client.read("metadata")),
+        lambda: _granted(client.search("Encounter", [("_count", "1"), ("status", "finished")])),
+        lambda: _status(client.search("Subscription", [("_tag", f"{EFFECT_TAG}|{uid}")])),
+    ]
+    cells: list[str] = []
+    for question in questions:
+        try:
+            cells.append(await question())
+        except (FhirClientError, SecretError) as error:
+            return [*cells, f"{type(error).__name__} {error}", *[""] * (len(questions) - len(cells) - 1)], False
+    return cells, cells[0].startswith("4.0") and cells[-1] == "active"
+
+
+async def _version(answer: Awaitable[dict[str, Any]]) -> str:
+    return str((await answer).get("fhirVersion", "unknown"))
+
+
+async def _granted(answer: Awaitable[list[dict[str, Any]]]) -> str:
+    await answer
+    return "granted"
+
+
+async def _status(answer: Awaitable[list[dict[str, Any]]]) -> str:
+    found = await answer
+    return str(found[0].get("status")) if found else "none"
+
+
+async def _requeue(container: Container, console: Console, yes: bool) -> bool:
+    for name, queue in (("events", container.inbox.queue), ("effects", container.outbox.queue)):
+        count = await queue.requeue() if yes else (await queue.counts()).get("quarantined", 0)
+        console.print(f"{count} {name} {'put back' if yes else 'in quarantine'}")
+    return True
