@@ -32,6 +32,8 @@ _RAY_ENVIRONMENT = {
 # Ray replaces 127.0.0.1 by an address of the network, which a laptop may lose; Linux has all of 127/8 on loopback.
 _NODE_ADDRESS = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 _OBJECT_STORE_BYTES = 128 * 2**20
+_TIMEOUT_S = 120.0
+"""Ray answers a first config only after it has started Serve's controller, which a busy machine does slowly."""
 
 
 class ApplicationFailed(Exception):
@@ -100,14 +102,20 @@ class ServeApi:
     def declare(self, config: dict[str, Any]) -> None:
         """Ask for exactly this config; raise ``ApplicationFailed`` when it is refused as such."""
         with self._client() as http:
-            response = http.put(self._url, json=config)
+            try:
+                response = http.put(self._url, json=config)
+            except httpx.TransportError as error:
+                raise ApplicationFailed(f"Ray Serve did not take the config ({type(error).__name__}).") from None
         if response.status_code != 200:
             raise ApplicationFailed(f"Ray Serve refused the config ({response.status_code}): {response.text[:500]}")
 
     def statuses(self) -> dict[str, str]:
         """Return the status of each application; raise ``ApplicationFailed`` when one has failed to deploy."""
         with self._client() as http:
-            applications = http.get(self._url).raise_for_status().json()["applications"]
+            try:
+                applications = http.get(self._url).raise_for_status().json()["applications"]
+            except httpx.TransportError:
+                return {}  # a busy machine: whoever asks asks again until their own time is up
         for name, application in applications.items():
             if application["status"] == "DEPLOY_FAILED":
                 raise ApplicationFailed(f"{name} failed to deploy: {_last_line(application.get('message', ''))}")
@@ -115,7 +123,7 @@ class ServeApi:
 
     @contextmanager
     def _client(self) -> Iterator[httpx.Client]:
-        with httpx.Client(timeout=30, trust_env=False, headers=self._headers) as http:
+        with httpx.Client(timeout=_TIMEOUT_S, trust_env=False, headers=self._headers) as http:
             yield http
 
 
