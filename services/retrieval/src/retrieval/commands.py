@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -37,6 +38,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Add labels, formularies, interactions and guidelines to the index.")
 
+_Settings = TypeVar("_Settings", RetrievalSettings, VaultSettings)
 _console = Console(stderr=True)
 _STOPPED = 130
 _Paths = Annotated[list[Path], typer.Argument(exists=True, readable=True, help="Files or folders to read.")]
@@ -90,7 +92,7 @@ def interactions(
     if ndf_rt:
         _run(lambda _: _just(NdfRtPairs()), paths or [], again)
         return
-    _run(lambda index: _known(index, AnsmThesaurus), paths or [_thesaurus_dir(RetrievalSettings())], again)
+    _run(lambda index: _known(index, AnsmThesaurus), paths or [_thesaurus_dir(_own_settings())], again)
 
 
 @app.command()
@@ -145,7 +147,7 @@ def facts(paths: _Paths) -> None:
 @app.command()
 def prepare() -> None:
     """Fetch the sentence encoder and the ANSM interaction thesaurus, pinned by hash (85 MB), unless they are there."""
-    settings = RetrievalSettings()
+    settings = _own_settings()
     try:
         filled = fetch(_encoder_dir(settings), _thesaurus_dir(settings))
     except FetchFailed as error:
@@ -160,7 +162,7 @@ def vectors(
     ] = None,
 ) -> None:
     """Let passages be found by meaning too. Can be stopped and continued; labels take minutes."""
-    folder = _encoder_dir(RetrievalSettings())
+    folder = _encoder_dir(_own_settings())
     if not folder.is_dir():
         _fail("the sentence encoder is not there: run `preceptor ingest prepare`")
     stop = _Stop()
@@ -183,6 +185,7 @@ def status() -> None:
     """Say what the index holds."""
 
     async def work(index: EmbeddedIndex) -> int:
+        await index.refresh()
         table = Table("", "", show_header=False, box=None)
         table.add_row("version", index.version)
         for name, count in index.store.counts().items():
@@ -279,12 +282,24 @@ def _progress() -> Progress:
     return Progress(*columns, console=_console)
 
 
+def _settings(of: type[_Settings], prefix: str) -> _Settings:
+    try:
+        return of()
+    except ValidationError as error:
+        wrong = [prefix + str(one["loc"][0]).upper() for one in error.errors(include_input=False) if one["loc"]]
+        _fail(f"set {', '.join(wrong)}" if wrong else f"the settings {prefix}* do not fit together")
+
+
+def _own_settings() -> RetrievalSettings:
+    return _settings(RetrievalSettings, "PRECEPTOR_RETRIEVAL_")
+
+
 def _with_index(work: Callable[[EmbeddedIndex], Awaitable[int]]) -> None:
     configure_logging("retrieval")
-    settings = RetrievalSettings()
+    settings, vault = _own_settings(), _settings(VaultSettings, "PRECEPTOR_VAULT_")
 
     async def main() -> int:
-        index = await open_embedded_index(settings.index_dir, connect_secret_store(VaultSettings()))
+        index = await open_embedded_index(settings.index_dir, connect_secret_store(vault), read=False)
         try:
             # Names and facts that ship come first: importers recognise drugs by them.
             await load_starter(index)

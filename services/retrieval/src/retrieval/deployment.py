@@ -32,7 +32,7 @@ class Retrieval:
         self._auth = ServiceAuth(secrets)
 
         async def open_index() -> Index:
-            index = await open_embedded_index(settings.index_dir, secrets)
+            index = await open_embedded_index(settings.index_dir, secrets, read=False)
             self._meaning = asyncio.create_task(find_by_meaning(index, settings.encoder_dir))
             return index
 

@@ -94,6 +94,7 @@ def brand_words(name: str) -> tuple[str, ...]:
     return tuple(one.strip().lower() for one in found if re.fullmatch(r"[A-Za-z][\w' -]{2,}", one.strip()))
 
 
+@lru_cache(maxsize=4096)
 def class_key(name: str) -> str:
     """Return how classes are compared: lower case, without the prefix, in the singular."""
     text = name.lower().removeprefix(CLASS_PREFIX).replace("-", " ").replace("_", " ")
@@ -119,6 +120,7 @@ class NameTable:
         self._codes: dict[str, tuple[str, ...]] = {}
         self._classes: dict[str, set[str]] = {}
         aliases: dict[str, str] = {}
+        seen: set[str] = set()
         products = []
         for one in names:
             if one.name.startswith(CLASS_PREFIX):
@@ -126,7 +128,9 @@ class NameTable:
                 continue
             products.append(one)
             key = one.name.strip().lower()
-            if len(one.ingredients) == 1 and key != one.ingredients[0]:
+            seen.update(one.ingredients)
+            # What is an ingredient by itself is no other name of another one, whatever a later source calls so.
+            if len(one.ingredients) == 1 and key not in seen:
                 aliases.setdefault(key, one.ingredients[0])
         self._aliases = aliases
         for one in products:

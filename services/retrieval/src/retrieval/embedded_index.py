@@ -17,7 +17,7 @@ from retrieval.drug_names import CLASS_PREFIX
 from retrieval.fact_base import FactBase
 from retrieval.index import Checkpoint, WriteCounts
 from retrieval.index_key import INDEX_FILE, index_key
-from retrieval.passage_search import Encoder, PassageSearch
+from retrieval.passage_search import Encoder, PassageSearch, Vectors
 from retrieval.sqlcipher_store import SqlCipherStore
 
 __all__ = ["EmbeddedIndex", "open_embedded_index"]
@@ -36,11 +36,11 @@ class _View:
 class EmbeddedIndex:
     """See ``Index``. Made by ``open_embedded_index``."""
 
-    def __init__(self, store: SqlCipherStore, encoder: Encoder | None = None) -> None:
+    def __init__(self, store: SqlCipherStore, encoder: Encoder | None = None, *, read: bool = True) -> None:
         self._store = store
         self._encoder = encoder
         self._reading = asyncio.Lock()
-        self._view = self._read()
+        self._view = self._read() if read else _View(-1, "embedded-unread", FactBase((), ()), PassageSearch((), None))
 
     @property
     def version(self) -> str:
@@ -110,6 +110,11 @@ class EmbeddedIndex:
         """See ``Index.close``."""
         self._store.close()
 
+    def _vectors(self) -> Vectors | None:
+        if self._encoder is None:
+            return None
+        return Vectors(self._encoder, self._store.vectors(self._encoder.name))
+
     def _read(self) -> _View:
         # The number is read first: a change that lands while reading is then read again, never missed.
         change = self._store.change()
@@ -118,18 +123,23 @@ class EmbeddedIndex:
             change,
             f"embedded-{digest}",
             FactBase(self._store.facts(), self._store.names()),
-            PassageSearch(self._store, self._encoder),
+            PassageSearch(self._store.passages(), self._vectors()),
         )
 
 
-async def open_embedded_index(directory: Path, secrets: SecretStore, encoder: Encoder | None = None) -> EmbeddedIndex:
-    """Open the index in ``directory``, made when there is none; raises ``IndexFailure`` or ``SecretError``."""
+async def open_embedded_index(
+    directory: Path, secrets: SecretStore, encoder: Encoder | None = None, *, read: bool = True
+) -> EmbeddedIndex:
+    """Open the index in ``directory``, made when there is none; raises ``IndexFailure`` or ``SecretError``.
+
+    With ``read`` False nothing is found before the first refresh: for those who only write, or write first.
+    """
     key = await index_key(directory, secrets)
 
     def _open() -> EmbeddedIndex:
         with _one_at_a_time(directory):
             store = SqlCipherStore(directory / INDEX_FILE, key)
-        return EmbeddedIndex(store, encoder)
+        return EmbeddedIndex(store, encoder, read=read)
 
     return await asyncio.to_thread(_open)
 

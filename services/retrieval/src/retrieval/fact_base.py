@@ -1,7 +1,8 @@
 """All facts of an index in memory, and the evidence about the subjects of a query; no I/O."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import chain
 
 from service_contracts.evidence import (
@@ -33,6 +34,18 @@ def plan_key(plan: str) -> str:
     return plan.strip().lower().rsplit("/", 1)[-1].removeprefix("formulary-")
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """The rows of one plan, by the ingredients of the drug and by its RxNorm code; and the periods they hold for."""
+
+    by_parts: dict[frozenset[str], list[StoredFact]] = field(default_factory=dict)
+    by_code: dict[str, list[StoredFact]] = field(default_factory=dict)
+    periods: set[tuple[date | None, date | None]] = field(default_factory=set)
+
+
+_NO_PLAN = _Plan()
+
+
 class FactBase:
     """Answers evidence queries from facts that are in force on the day asked about."""
 
@@ -45,7 +58,7 @@ class FactBase:
         self._interactions: dict[str, list[tuple[StoredFact, frozenset[str], frozenset[str]]]] = {}
         self._allergy: list[tuple[StoredFact, AllergyClass, frozenset[str], frozenset[str]]] = []
         self._terms: TermIndex[StoredFact] = TermIndex()
-        self._plans: dict[str, list[tuple[StoredFact, frozenset[str]]]] = {}
+        self._plans: dict[str, _Plan] = {}
         for one in found:
             self._enter(self._with_canonical_names(one))
 
@@ -82,7 +95,11 @@ class FactBase:
             self._terms.add(body.terms, body.codes, one)
         elif isinstance(body, FormularyStatus):
             parts = frozenset(self.names.canonical(name) for name in ingredient_names(body.drug))
-            self._plans.setdefault(plan_key(body.plan), []).append((one, parts))
+            plan = self._plans.setdefault(plan_key(body.plan), _Plan())
+            plan.periods.add((one.effective_from, one.superseded_on))
+            plan.by_parts.setdefault(parts, []).append(one)
+            if body.rxcui is not None:
+                plan.by_code.setdefault(body.rxcui, []).append(one)
 
     def _side(self, side: str) -> frozenset[str]:
         if side.lower().startswith(CLASS_PREFIX):
@@ -175,14 +192,14 @@ class _Search:
     def _formulary(self, subject: Subject, ingredients: frozenset[str]) -> list[StoredFact]:
         if self._query.plan is None or not ingredients:
             return []
-        rows = [row for row in self._base._plans.get(plan_key(self._query.plan), ()) if self._current(row[0])]
-        codes = {coding.code for coding in subject.codes if coding.system == RXNORM}
-        exact = [one for one, _ in rows if isinstance(one.fact.body, FormularyStatus) and one.fact.body.rxcui in codes]
-        return exact or [one for one, parts in rows if parts == ingredients]
+        plan = self._base._plans.get(plan_key(self._query.plan), _NO_PLAN)
+        codes = [coding.code for coding in subject.codes if coding.system == RXNORM]
+        exact = [one for code in codes for one in plan.by_code.get(code, ()) if self._current(one)]
+        return exact or [one for one in plan.by_parts.get(ingredients, ()) if self._current(one)]
 
     def plan_known(self) -> bool:
-        rows = self._base._plans.get(plan_key(self._query.plan or ""), ())
-        return any(self._current(one) for one, _ in rows)
+        plan = self._base._plans.get(plan_key(self._query.plan or ""), _NO_PLAN)
+        return any(in_force(start, end, self._query.as_of) for start, end in plan.periods)
 
     def _current(self, one: StoredFact) -> bool:
         return in_force(one.effective_from, one.superseded_on, self._query.as_of)

@@ -1,6 +1,7 @@
 """Search over passages: words (tantivy) and meaning (exact vectors), fused, with dates and kinds filtered inside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
@@ -8,9 +9,9 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from retrieval.sqlcipher_store import SqlCipherStore
+from retrieval.sqlcipher_store import StoredPassage
 
-__all__ = ["Encoder", "PassageSearch"]
+__all__ = ["Encoder", "PassageSearch", "Vectors"]
 
 _ALWAYS, _NEVER = 0, 9_999_999
 _FUSION = 60  # Cormack, Clarke and Buettcher, SIGIR 2009: reciprocal rank fusion with k = 60
@@ -30,10 +31,18 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors that one encoder made, as float16 bytes by passage number."""
+
+    encoder: Encoder
+    rows: Sequence[tuple[int, bytes]]
+
+
 class PassageSearch:
     """The passages of one state of the store."""
 
-    def __init__(self, store: SqlCipherStore, encoder: Encoder | None) -> None:
+    def __init__(self, passages: Iterable[StoredPassage], vectors: Vectors | None) -> None:
         schema = tantivy.SchemaBuilder()
         schema.add_integer_field("number", stored=True)
         schema.add_text_field("title", tokenizer_name="en_stem")
@@ -45,7 +54,7 @@ class PassageSearch:
         self._words = tantivy.Index(self._schema)
         writer = self._words.writer(heap_size=64_000_000, num_threads=1)
         filters: dict[int, tuple[int, int, str]] = {}
-        for one in store.passages():
+        for one in passages:
             since, until = _day(one.effective_from, _ALWAYS), _day(one.superseded_on, _NEVER)
             filters[one.number] = (since, until, one.kind)
             writer.add_document(
@@ -57,15 +66,15 @@ class PassageSearch:
         writer.commit()
         writer.wait_merging_threads()
         self._words.reload()
-        self._encoder = encoder
         self._numbers: NDArray[np.int64] = np.empty(0, np.int64)
-        if encoder is not None:
-            self._take_vectors(store, encoder, filters)
+        if vectors is not None:
+            self._take_vectors(vectors, filters)
 
-    def _take_vectors(self, store: SqlCipherStore, encoder: Encoder, filters: dict[int, tuple[int, int, str]]) -> None:
-        rows = [(number, data) for number, data in store.vectors(encoder.name) if number in filters]
+    def _take_vectors(self, vectors: Vectors, filters: dict[int, tuple[int, int, str]]) -> None:
+        rows = [(number, data) for number, data in vectors.rows if number in filters]
         if not rows:
             return
+        self._encoder = vectors.encoder
         self._numbers = np.array([number for number, _ in rows], np.int64)
         self._vectors = np.stack([np.frombuffer(data, np.float16) for _, data in rows]).astype(np.float32)
         self._since = np.array([filters[number][0] for number, _ in rows], np.int64)
@@ -103,7 +112,6 @@ class PassageSearch:
         return tantivy.Query.const_score_query(query, 0.0)
 
     def _by_meaning(self, text: str, depth: int, kinds: Sequence[str], day: int) -> list[int]:
-        assert self._encoder is not None
         allowed = (self._since <= day) & (day < self._until)
         if kinds:
             allowed &= np.isin(self._kinds, list(kinds))

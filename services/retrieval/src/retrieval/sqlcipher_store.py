@@ -235,10 +235,13 @@ class SqlCipherStore:
         return found
 
     def names(self) -> list[DrugName]:
-        """Return every drug name."""
+        """Return every drug name, those of the starter table first."""
         return [
             DrugName(name, tuple(json.loads(ingredients)), tuple(json.loads(rxcuis)))
-            for name, ingredients, rxcuis in self._all("SELECT DISTINCT name, ingredients, rxcuis FROM drug_name")
+            for name, ingredients, rxcuis in self._all(
+                "SELECT n.name, n.ingredients, n.rxcuis FROM drug_name n JOIN document d ON d.id = n.document"
+                " ORDER BY d.kind <> 'starter', d.key, n.name"
+            )
         ]
 
     def passages(self) -> Iterator[StoredPassage]:

@@ -1,6 +1,7 @@
 """The starter knowledge that ships with the service, and any file of facts in the same format."""
 
 from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -104,13 +105,14 @@ def read_name_file(name: str, text: str, prefix: str) -> IngestedDocument:
     return IngestedDocument(f"{prefix}{name}", "starter", source, names=(*names, *classes))
 
 
-def starter_documents() -> list[IngestedDocument]:
+@cache
+def starter_documents() -> tuple[IngestedDocument, ...]:
     """Return the documents of every file of facts that ships with the service, and of its table of names."""
     names = files("retrieval").joinpath("drug_names.yaml")
     documents = [read_name_file(names.name, names.read_text("utf-8"), STARTER_PREFIX)]
     for file in _fact_files():
         documents += read_fact_file(file.name, file.read_text("utf-8"), STARTER_PREFIX)
-    return documents
+    return tuple(documents)
 
 
 def _fact_files() -> Iterable[Traversable]:

@@ -1,0 +1,80 @@
+"""Words and meaning together: fused, with dates and kinds filtered inside each of them."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+from retrieval.passage_search import PassageSearch, Vectors
+from retrieval.sqlcipher_store import StoredPassage
+
+TOPICS = {"kidney": 0, "renal": 0, "heart": 1, "cardiac": 1, "sleep": 2}
+TODAY = date(2026, 1, 1)
+
+
+class TopicEncoder:
+    """Knows which words mean the same: enough to tell meaning from letters."""
+
+    name = "topics"
+
+    def encode(self, texts):
+        rows = np.full((len(texts), 3), 0.01, np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.lower().split():
+                if word in TOPICS:
+                    row[TOPICS[word]] += 1
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+PASSAGES = [
+    StoredPassage(1, "guideline", "T", "S", "renal function", None, None),
+    StoredPassage(2, "guideline", "T", "S", "cardiac function", None, date(2020, 1, 1)),
+    StoredPassage(3, "label", "T", "S", "cardiac output", date(2021, 1, 1), None),
+    StoredPassage(4, "label", "T", "S", "sleep hygiene", None, None),
+]
+
+
+@pytest.fixture(scope="module")
+def search():
+    encoder = TopicEncoder()
+    rows = [(one.number, encoder.encode([one.text])[0].astype(np.float16).tobytes()) for one in PASSAGES]
+    return PassageSearch(PASSAGES, Vectors(encoder, rows))
+
+
+def numbers(search, text, *, limit=1, kinds=(), as_of=TODAY):
+    return [number for number, _ in search.search(text, limit, kinds, as_of)]
+
+
+def test_meaning_finds_what_words_do_not(search):
+    assert numbers(search, "kidney") == [1]
+    assert numbers(PassageSearch(PASSAGES, None), "kidney") == []
+
+
+@pytest.mark.parametrize(
+    ("as_of", "kinds", "found"),
+    [
+        (TODAY, (), {1, 3, 4}),
+        (date(2019, 1, 1), (), {1, 2, 4}),
+        (date(2020, 1, 1), (), {1, 4}),
+        (TODAY, ("label",), {3, 4}),
+        (TODAY, ("policy",), set()),
+    ],
+)
+def test_dates_and_kinds_hold_for_both_ways_of_finding(search, as_of, kinds, found):
+    assert set(numbers(search, "cardiac heart", limit=10, kinds=kinds, as_of=as_of)) == found
+
+
+def test_what_both_ways_find_comes_before_what_one_finds(search):
+    assert numbers(search, "cardiac", limit=3)[0] == 3
+
+
+def test_a_passage_without_vector_is_found_by_its_words():
+    encoder = TopicEncoder()
+    rows = [(1, encoder.encode(["renal"])[0].astype(np.float16).tobytes())]
+    search = PassageSearch(PASSAGES, Vectors(encoder, rows))
+    assert 4 in numbers(search, "hygiene", limit=2)
+
+
+def test_a_filtered_search_is_as_deep_as_an_unfiltered_one():
+    many = [StoredPassage(n, "label", "T", "S", "renal words", None, date(2020, 1, 1)) for n in range(1, 400)]
+    current = StoredPassage(500, "label", "T", "S", "renal words", date(2020, 1, 1), None)
+    assert numbers(PassageSearch([*many, current], None), "renal words", limit=5) == [500]
