@@ -231,13 +231,15 @@ def sandbox(secrets: MemorySecretStore, tmp_path_factory: pytest.TempPathFactory
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "sandbox_ehr"], env=environment, stdout=output, stderr=output)
-    until_ready(f"{base_url}/healthz", process)
-    yield SandboxEhr(base_url, facade_port, process, log)
-    process.send_signal(signal.SIGTERM)
-    process.wait(15)
+    try:
+        until_ready(f"{base_url}/healthz", process)
+        yield SandboxEhr(base_url, facade_port, process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
 
 
-def until_ready(url: str, process: subprocess.Popen[bytes], limit_s: float = 60.0) -> None:
+def until_ready(url: str, process: subprocess.Popen[bytes], limit_s: float = 180.0) -> None:
     """Wait until ``url`` answers 200, or fail."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
@@ -382,7 +384,7 @@ async def subscription_status(container: Container) -> str | None:
     return found[0]["status"] if found else None
 
 
-async def until(ask: Callable[[], Awaitable[Any]], wanted: Any, limit_s: float = 20.0) -> Any:
+async def until(ask: Callable[[], Awaitable[Any]], wanted: Any, limit_s: float = 60.0) -> Any:
     """Wait until ``ask`` returns ``wanted`` (or, when that is a function, something it is true for)."""
     end = time.monotonic() + limit_s
     while True:
