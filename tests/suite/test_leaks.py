@@ -40,6 +40,12 @@ def kept_in(content: bytes, values: dict[str, bytes]) -> list[str]:
     return [name for name, value in values.items() if value in content]
 
 
+def kept_files(suite: BackgroundSuite) -> list[Path]:
+    """Every file but the EHR's own: it holds its patients and the header of the Subscription it was given."""
+    found = [path for folder in (suite.settings.state, suite.settings.sockets) for path in folder.rglob("*")]
+    return sorted({path for path in found if path.is_file() and "sandbox-ehr" not in path.parts})
+
+
 async def test_no_log_holds_a_secret_or_a_name(
     suite: BackgroundSuite, secret_values: dict[str, bytes], names: dict[str, bytes]
 ) -> None:
@@ -67,14 +73,11 @@ async def test_a_secret_in_a_file_is_only_where_it_is_said_to_be(
 ) -> None:
     allowed = {"unseal-key": ["unseal key"], "ray-token": ["Ray's token"]}
     found = {}
-    for path in suite.settings.state.rglob("*"):
-        if not path.is_file() or "sandbox-ehr" in path.parts:
-            continue
+    for path in kept_files(suite):
         what = kept_in(path.read_bytes(), secret_values | names)
         if what and what != allowed.get(path.name):
             found[str(path)] = what
-    # The EHR itself holds its patients and, as every EHR, the header of the Subscription it was given.
     assert found == {}
     for name in allowed:
-        (path,) = suite.settings.state.rglob(name)
+        (path,) = [one for one in kept_files(suite) if one.name == name]
         assert path.stat().st_mode & 0o077 == 0

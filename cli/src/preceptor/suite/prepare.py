@@ -52,7 +52,7 @@ def _run(settings: SuiteSettings, one: _Preparation) -> str | None:
     # What a package installer needs (its index, certificates, proxy) is in the environment of the person.
     environment = dict(os.environ) | service_environment(settings, one.service) | {MARK: str(settings.state)}
     arguments = [part.format(cache=settings.cache) for part in one.arguments]
-    with log.open("ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         ended = subprocess.run(  # noqa: S603  our own command
             [sys.executable, "-m", *arguments],
             cwd=CHECKOUT,

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 from pydantic import Field
@@ -13,8 +12,8 @@ from preceptor.openbao.server import OpenBaoServer
 __all__ = ["CHECKOUT", "SuiteSettings"]
 
 CHECKOUT = Path(__file__).resolve().parents[4]
-_SOCKET_PATH_BYTES = 60
-"""What a folder's path may have so that the sockets of OpenBao and Ray below it stay within the 107 of Linux."""
+_SOCKET_PATH_BYTES = 32
+"""What the sockets' folder may have: Ray adds up to 75, and Linux allows a socket's path 107."""
 
 
 class SuiteSettings(BaseSettings):
@@ -60,8 +59,8 @@ class SuiteSettings(BaseSettings):
         inside = self.state / "run"
         if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
             return inside
-        digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"preceptor-{os.getuid()}-{digest}"
+        digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:8]
+        return Path("/tmp") / f"preceptor-{os.getuid()}-{digest}"  # noqa: S108  made private, and short where TMPDIR is not
 
     @property
     def agent_socket(self) -> Path:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
 import httpx
@@ -48,7 +49,9 @@ STEPS = (
     ("subscription", "Subscription for discharges"),
 )
 _POLL_S = 0.2
-_GRACE_S = 6.0
+_GRACE_S = 12.0
+_STOP_ORDER = (("facade",), ("sandbox-ehr", "ray"), ("openbao",))
+"""Those first that use the others."""
 
 
 @asynccontextmanager
@@ -104,15 +107,17 @@ class Supervisor:
             await asyncio.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """Stop everything this suite started, those first that use the others."""
+        """Stop everything this suite started."""
         self._stopping = True
-        for child in reversed(self._children):
-            child.stop(_GRACE_S)
+        for wave in _STOP_ORDER:
+            children = [child for child in self._children if child.name in wave]
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda child: child.stop(_GRACE_S), children))
         self._agent.close()
         stop_processes(find_leftovers(self._settings.state))
         forget_ray_token(self._settings)
         self._keep_ray_logs()
-        shutil.rmtree(ray_folder(self._settings), ignore_errors=True)
+        shutil.rmtree(self._settings.sockets, ignore_errors=True)
 
     def _make_ready(self) -> None:
         stop_processes(find_leftovers(self._settings.state))
