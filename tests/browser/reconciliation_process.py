@@ -69,7 +69,7 @@ class PlainDrafting:
         chart = request.chart
         reasons = [one.name for one in chart.conditions if one.principal] or [chart.reason or "care"]
         texts: list[tuple[SectionKey, str, tuple[object, ...]]] = [
-            (SectionKey.REASON, f"You were in the hospital because of {reasons[0].lower()}.", ())
+            (SectionKey.REASON, f"You were in the hospital because of this: {reasons[0]}.", ())
         ]
         texts += [(SectionKey.MEDICATIONS, _instruction(one), (one.source,)) for one in chart.medications]
         kinds = {"activity": SectionKey.ACTIVITY, "diet": SectionKey.DIET, "follow-up": SectionKey.FOLLOW_UP}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator, Locator, expect
 
+pytestmark = pytest.mark.timeout(600)
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 STAY_WITH_UNCHECKED = "enc-0b923c3ee1b9"
 QUIET_STAYS = ("enc-b2f4dd4b286c", "enc-008ce84588ac", "enc-cc756340b096")
@@ -32,7 +33,7 @@ def test_a_clinician_reviews_decides_and_signs(desk: Any) -> None:
     desk.page.goto(desk.hospital.ehr_url)
     desk.page.screenshot(path=IMAGES / "ehr-patients.png")
 
-    frame = desk.launch()
+    frame = desk.review()
     dose = card(frame, "Dose")
     expect(dose).to_be_visible()
     desk.page.screenshot(path=IMAGES / "review-in-ehr.png")
@@ -110,7 +111,7 @@ def test_a_launch_after_the_signature_shows_the_signed_document(desk: Any) -> No
 
 
 def test_what_was_not_checked_is_shown_as_not_checked(desk: Any) -> None:
-    frame = desk.launch(STAY_WITH_UNCHECKED)
+    frame = desk.review(STAY_WITH_UNCHECKED)
 
     unchecked = frame.locator("details.unchecked li", has_text="Not checked:")
     expect(unchecked.first).to_be_visible()
@@ -119,7 +120,7 @@ def test_what_was_not_checked_is_shown_as_not_checked(desk: Any) -> None:
 
 def test_without_evidence_nothing_is_shown_as_passed(desk: Any) -> None:
     with desk.hospital.down("evidence"):
-        frame = desk.launch(QUIET_STAYS[0])
+        frame = desk.review(QUIET_STAYS[0])
         expect(frame.locator(".summary")).to_contain_text("not checked")
 
     expect(frame.locator(".summary")).not_to_contain_text(re.compile(r"\b[1-9]\d* of \d+ statements agree"))
@@ -138,10 +139,10 @@ def test_a_draft_that_fails_says_why_and_can_be_tried_again(desk: Any) -> None:
 
 
 def test_two_stays_side_by_side_never_mix(desk: Any, context: BrowserContext, hospital: Any) -> None:
-    first = desk.launch(STAY_WITH_UNCHECKED)
+    first = desk.review(STAY_WITH_UNCHECKED)
     expect(first.locator(".section").first).to_be_visible()
     other_tab = type(desk)(context.new_page(), hospital)
-    other = other_tab.launch(QUIET_STAYS[2])
+    other = other_tab.review(QUIET_STAYS[2])
     expect(other.locator(".section").first).to_be_visible()
 
     override(first, card(first, "Interaction"), "Both are wanted after this stroke.")
@@ -175,7 +176,7 @@ def test_the_page_works_without_its_script(browser: Any, hospital: Any, desk: An
 def test_without_its_cookie_or_window_the_page_says_to_launch_again(
     desk: Any, context: BrowserContext, what: str
 ) -> None:
-    frame = desk.launch(STAY_WITH_UNCHECKED)
+    frame = desk.review(STAY_WITH_UNCHECKED)
     expect(frame.locator(".section").first).to_be_visible()
     window = next(one for one in desk.page.frames if "/workbench/" in one.url)
     if what == "cookie":
