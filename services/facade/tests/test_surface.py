@@ -81,6 +81,7 @@ def outcome_of(answer):
         ("/subscriptions/sandbox", TOKEN, b"x" * 10_001, 413, "too-long"),
         ("/subscriptions/sandbox", TOKEN, b"{", 400, "invalid"),
         ("/subscriptions/sandbox", TOKEN, b'{"resourceType": "Patient"}', 400, "invalid"),
+        ("/subscriptions/sandbox", TOKEN, b'{"resourceType": ["Encounter"]}', 400, "invalid"),
         ("/subscriptions/sandbox/more", TOKEN, b"{}", 404, "not-found"),
     ],
 )
@@ -173,8 +174,16 @@ async def test_what_a_sequence_of_notifications_asks_for(client, container, bodi
     assert [row.kind for row in rows if row.subscription == "s"] == kinds
 
 
-async def test_a_classic_rest_hook_without_body_asks_for_a_search(client, container):
-    assert (await client.post("/subscriptions/sandbox", headers=TOKEN)).status_code == 200
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("POST", "/subscriptions/sandbox", b""),
+        ("POST", "/subscriptions/sandbox", b'{"resourceType": "Encounter", "id": "1", "status": "finished"}'),
+        ("PUT", "/subscriptions/sandbox/Encounter/1", b'{"resourceType": "Encounter", "id": "1"}'),
+    ],
+)
+async def test_a_classic_rest_hook_asks_for_a_search(client, container, method, path, content):
+    assert (await client.request(method, path, headers=TOKEN, content=content)).status_code == 200
     async with container.database.reading() as session:
         rows = (await session.scalars(select(InboxRow).where(InboxRow.subscription == "rest-hook"))).all()
     assert [row.kind for row in rows] == ["catch-up"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from fhir_support.errors import BadRequest
 
-__all__ = ["Notification", "NotificationType", "NotifiedEvent", "read_notification"]
+__all__ = ["Notification", "NotificationType", "NotifiedEvent", "is_classic_rest_hook", "read_notification"]
 
 
 class NotificationType(StrEnum):
@@ -47,6 +47,17 @@ class Notification:
         if event.number is not None:
             return str(event.number)
         return hashlib.sha256(f"{event.focus}|{self.count}".encode()).hexdigest()
+
+
+def is_classic_rest_hook(body: bytes) -> bool:
+    """Whether this is what R4 sends without the backport: nothing, or the Encounter itself, which says as little."""
+    if not body:
+        return True
+    try:
+        resource = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(resource, dict) and resource.get("resourceType") == "Encounter"
 
 
 def read_notification(body: bytes) -> Notification:

@@ -11,7 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.ehr.registry import Ehr, EhrRegistry, UnknownEhr
 from facade.store.inbox import EventKind, Inbox, NewEvent
-from facade.subscriptions.notification import Notification, NotificationType, read_notification
+from facade.subscriptions.notification import (
+    Notification,
+    NotificationType,
+    is_classic_rest_hook,
+    read_notification,
+)
 
 __all__ = ["SubscriptionReceiver", "SubscriptionSecrets", "secret_path"]
 
@@ -73,8 +78,8 @@ class SubscriptionReceiver:
         Raises ``BadRequest`` on a message that is none and ``ServiceUnavailable`` when it cannot be stored.
         """
         try:
-            if not body:
-                # A classic R4 rest-hook without payload only says that something changed.
+            if is_classic_rest_hook(body):
+                # It has no number and cannot be told from a repetition: it only says that something changed.
                 await self._store(ehr, [self._catch_up(ehr, "rest-hook", 0, request_id, request_id)])
                 return
             await self._receive(ehr, read_notification(body), request_id)

@@ -1,12 +1,12 @@
-"""POST /subscriptions/{ehr_id}: where EHRs send notifications."""
+"""POST /subscriptions/{ehr_id}: where EHRs send notifications; classic R4 rest-hooks may PUT below it."""
 
 from typing import Any
 
 from fhir_support.errors import BadRequest, PayloadTooLarge
-from litestar import Request, Response, post
+from litestar import Request, Response, post, put
 from litestar.params import FromPath
 
-from facade.container import ContainerOf, RequestId
+from facade.container import Container, ContainerOf, RequestId
 
 __all__ = ["route_handlers"]
 
@@ -19,6 +19,20 @@ async def notify(
     request_id: RequestId,
 ) -> Response[None]:
     """Store the notification and answer 200; see ``SubscriptionReceiver`` for everything else."""
+    return await _receive(request, ehr_id, container, request_id)
+
+
+@put("/subscriptions/{ehr_id:str}/{resource_type:str}/{resource_id:str}", status_code=200, name="classic-notification")
+async def notify_classic(
+    request: Request[Any, Any, Any], ehr_id: FromPath[str], container: ContainerOf, request_id: RequestId
+) -> Response[None]:
+    """Take the Encounter that a classic rest-hook puts: what the address and the body say of it is not used."""
+    return await _receive(request, ehr_id, container, request_id)
+
+
+async def _receive(
+    request: Request[Any, Any, Any], ehr_id: str, container: Container, request_id: str
+) -> Response[None]:
     ehr = await container.receiver.authenticate(ehr_id, request.headers.get("authorization"))
     body = await _limited_body(request, container.settings.notification_max_bytes)
     await container.receiver.receive(ehr, body, request_id)
@@ -41,4 +55,4 @@ async def _limited_body(request: Request[Any, Any, Any], limit: int) -> bytes:
     return bytes(body)
 
 
-route_handlers = [notify]
+route_handlers = [notify, notify_classic]
