@@ -12,8 +12,8 @@ from .build import Validator
 
 __all__ = ["Issue", "NoVerdict", "OfficialValidator", "errors_of", "running"]
 
-_START_S = 240.0
-_JUDGE_S = 60.0
+_START_S = 600.0
+_JUDGE_S = 180.0
 
 
 class NoVerdict(RuntimeError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adapter_serving.settings import AdapterServingSettings
 from facade.ehr.registry import EhrRegistry
 from facade.settings import FacadeSettings
 from reconciliation.settings import ReconciliationSettings
@@ -236,7 +237,12 @@ def test_the_environment_is_what_the_settings_read(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("application", "settings"), [("retrieval", RetrievalSettings), ("reconciliation", ReconciliationSettings)]
+    ("application", "settings"),
+    [
+        ("adapter-serving", AdapterServingSettings),
+        ("retrieval", RetrievalSettings),
+        ("reconciliation", ReconciliationSettings),
+    ],
 )
 def test_an_application_finds_its_settings(
     monkeypatch: pytest.MonkeyPatch, application: str, settings: type[Any]

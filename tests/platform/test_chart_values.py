@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from adapter_serving.settings import AdapterServingSettings
 from facade.ehr.registry import Ehr
 from facade.settings import FacadeSettings
 from helm_python import HelmError
@@ -24,6 +25,7 @@ OWN: dict[tuple[str, type[BaseSettings]], set[str]] = {
         "port",
         "instance",
     },
+    ("adapterServing", AdapterServingSettings): {"model_dir", "replicas"},
     ("retrieval", RetrievalSettings): {"index_dir"},
     ("reconciliation", ReconciliationSettings): {"drafting_app", "retrieval_app"},
 }

@@ -18,7 +18,7 @@ applications:
         TOKENIZERS_PARALLELISM: "false"
         TRANSFORMERS_VERBOSITY: error
         {{- if eq .name "adapter-serving" }}
-        PRECEPTOR_ADAPTER_SERVING_BASE_DIR: /var/lib/preceptor/models/base
+        PRECEPTOR_ADAPTER_SERVING_MODEL_DIR: /var/lib/preceptor/models/smollm2-135m-instruct
         {{- else if eq .name "retrieval" }}
         PRECEPTOR_RETRIEVAL_INDEX_DIR: /var/lib/preceptor/index
         {{- end }}
