@@ -1,6 +1,8 @@
 """Charts, and the tiny model; the real base and adapter where the cache holds them."""
 
 import json
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from adapter_serving.base_model import BaseModelFiles
 from adapter_serving.digests import digest_of_bytes, digest_of_files
+from adapter_serving.engine import Row, Written
 from adapter_serving.manifest import ADAPTER_FILES, Manifest, TrainingData
 from adapter_serving.template import Template, load_templates
 from service_contracts.chart import (
@@ -159,3 +162,32 @@ class Tiny:
 @pytest.fixture(scope="session")
 def tiny() -> type[Tiny]:
     return Tiny
+
+
+class ScriptedEngine:
+    """Writes each row's prompt back, at a pace, so that time and order can be tested without a model."""
+
+    def __init__(self, seconds_a_pass: float = 0.0, *, cut: str = "", fails_at: str = "") -> None:
+        self.seconds_a_pass = seconds_a_pass
+        self.cut = cut
+        self.fails_at = fails_at
+        self.passes: list[list[str]] = []
+
+    def size(self, row: Row) -> int:
+        return 10
+
+    def write(self, rows: Sequence[Row], stop: Callable[[], bool]) -> Iterator[Written]:
+        self.passes.append([row.prompt for row in rows])
+        time.sleep(self.seconds_a_pass)
+        if stop():
+            return
+        for row in rows:
+            if self.fails_at and self.fails_at in row.prompt:
+                raise RuntimeError("the model broke")
+            whole = not (self.cut and self.cut in row.prompt)
+            yield Written(row.key, row.prompt.strip(), whole, 10, 5)
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedEngine]:
+    return ScriptedEngine

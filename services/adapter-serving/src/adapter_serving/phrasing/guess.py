@@ -1,12 +1,12 @@
 """A guess at an item's sentence, so that the model verifies many words in one pass instead of writing one at a time."""
 
-from service_contracts.chart import MedicationChange
+from service_contracts.chart import MedicationChange, OrderKind
 
 from adapter_serving.items import Item, ItemKind
 from adapter_serving.phrasing.conditions import plain_condition, procedure_sentence, reason_sentence, warning_sentence
 from adapter_serving.phrasing.medications import medication_sentence
 from adapter_serving.phrasing.order_text import read_order
-from adapter_serving.phrasing.orders import activity_sentence, diet_sentence, visit_sentence
+from adapter_serving.phrasing.orders import order_sentence, visit_sentence
 
 __all__ = ["guess"]
 
@@ -30,7 +30,7 @@ def guess(item: Item) -> str:
         return warning_sentence(item.text)
     if item.kind is ItemKind.FOLLOW_UP:
         return visit_sentence(item.text, item.values.get("within"))
-    return activity_sentence(item.text) if item.kind is ItemKind.ACTIVITY else diet_sentence(item.text)
+    return order_sentence(OrderKind.ACTIVITY if item.kind is ItemKind.ACTIVITY else OrderKind.DIET, item.text)
 
 
 def _medication(item: Item) -> str:

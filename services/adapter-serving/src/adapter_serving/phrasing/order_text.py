@@ -4,47 +4,56 @@ What is misread here costs a second pass of the model and nothing else: a guess 
 """
 
 import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
 from adapter_serving.phrasing.medications import Sig
 
-__all__ = ["read_order"]
+__all__ = ["RHYTHMS", "read_order"]
 
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _DOSE = re.compile(
-    rf"(?<![\w/.-])(?P<a>{_NUMBER})(?:\s*(?P<sep>/|-|to)\s*(?P<b>{_NUMBER}))?\s*(?P<u>mg/m2|mg/kg|mg|mcg|ug|g|mL|L|mEq|IU|"
-    r"units?|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|patch(?:es)?|sprays?)(?![\w/])",
+    rf"(?<![\w/.-])(?P<a>{_NUMBER})(?:\s*(?P<sep>/|-|to)\s*(?P<b>{_NUMBER}))?\s*(?P<u>mg/m2|mg/kg|mg|mcg|ug|g|mL|"
+    r"L|mEq|IU|units?|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|patch(?:es)?|sprays?|packets?)(?![\w/])",
     re.I,
 )
 _UNIT_WORDS = {"iu": "units", "unit": "units", "ug": "mcg", "ml": "mL", "meq": "mEq", "l": "L"}
-_FORMS = {"tab": "tablet", "cap": "capsule", "puf": "puff", "dro": "drop", "pat": "patch", "spr": "spray"}
+_FORMS = {
+    "tab": "tablet",
+    "cap": "capsule",
+    "puf": "puff",
+    "dro": "drop",
+    "pat": "patch",
+    "spr": "spray",
+    "pac": "packet",
+}
 _ROUTES: tuple[tuple[str, str], ...] = (
     (r"p\.?o\.?|by mouth|orally|oral", "oral"),
-    (r"sl|sublingual(?:ly)?", "sublingual"),
+    (r"sl|sublingual(?:ly)?|under the tongue", "sublingual"),
     (r"sc|sq|subq|subcut(?:aneous(?:ly)?)?", "subcutaneous"),
     (r"im|intramuscular(?:ly)?", "intramuscular"),
     (r"iv|intravenous(?:ly)?", "intravenous"),
-    (r"inh|inhaled|inhalation|nebulized|neb", "inhaled"),
-    (r"top|topical(?:ly)?", "topical"),
-    (r"td|transdermal", "transdermal"),
-    (r"ophth|ophthalmic|both eyes|ou", "ophthalmic"),
+    (r"inh|inhaled|(?:by )?inhalation|nebulized|neb", "inhaled"),
+    (r"top|topical(?:ly)?|to affected area", "topical"),
+    (r"td|transdermal|to skin", "transdermal"),
+    (r"ophth|ophthalmic|(?:in )?both eyes|ou", "ophthalmic"),
     (r"otic", "otic"),
-    (r"nasal|intranasal", "nasal"),
+    (r"nasal|intranasal|in each nostril", "nasal"),
     (r"pr|rectal(?:ly)?", "rectal"),
     (r"pv|vaginal(?:ly)?", "vaginal"),
 )
-_RHYTHMS: tuple[tuple[str, str], ...] = (
-    (r"bid|b\.i\.d\.?|twice (?:a day|daily)|2 times (?:a day|daily)", "2 times a day"),
-    (r"tid|t\.i\.d\.?|(?:three|3) times (?:a day|daily)", "3 times a day"),
-    (r"qid|q\.i\.d\.?|(?:four|4) times (?:a day|daily)", "4 times a day"),
-    (r"every other day|qod", "every other day"),
-    (r"weekly|once a week|every week|q week", "once a week"),
-    (r"qhs|at bedtime|nightly|hs", "once a day at bedtime"),
-    (r"qam|every morning|in the morning", "once a day in the morning"),
-    (r"qpm|every evening|in the evening", "once a day in the evening"),
+RHYTHMS: tuple[tuple[str, float | None, tuple[str, ...]], ...] = tuple(
+    (words, times or None, tuple(written))
+    for words, times, written in tomllib.loads(Path(__file__).with_name("rhythms.toml").read_text())["rhythms"]
 )
+# The longest spelling first: "every night at bedtime" holds "every night".
+_SPELLINGS = sorted(
+    ((spelling, words) for words, _, written in RHYTHMS for spelling in written), key=lambda one: -len(one[0])
+)
+_RHYTHM = re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(spelling) for spelling, _ in _SPELLINGS)})(?!\w)", re.I)
+_WORDS = {spelling.lower(): words for spelling, words in reversed(_SPELLINGS)}
 _EVERY = re.compile(rf"(?<!\w)(?:q|every)\s*({_NUMBER})(?:\s*(?:-|to)\s*({_NUMBER}))?\s*(?:hours?|hrs?|h)(?!\w)", re.I)
-_DAILY = re.compile(r"(?<!\w)(?:once daily|daily|once a day|every day|qd|q\.d\.|qday)(?!\w)", re.I)
 _NEEDED = re.compile(
     r"(?<!\w)(?:prn|as needed)(?:\s+(?:for\s+)?(?P<why>(?!x\b|for\b)[a-z ]+?)(?=\s+x\s*\d|\s+for\s+\d|[,;.]|$))?", re.I
 )
@@ -86,7 +95,7 @@ def _dose(text: str) -> str | None:
     last = match["b"] or match["a"]
     form = _FORMS.get(unit[:3])
     if form:
-        unit = form if last == "1" else f"{form}es" if form == "patch" else f"{form}s"
+        unit = form if float(last.replace(",", "")) <= 1 else f"{form}es" if form == "patch" else f"{form}s"
     unit = _UNIT_WORDS.get(unit, unit)
     if not match["b"]:
         return f"{match['a']} {unit}"
@@ -95,11 +104,11 @@ def _dose(text: str) -> str | None:
 
 
 def _rhythm(text: str) -> str | None:
+    known = _RHYTHM.search(text)
+    if known:
+        return _WORDS[known[0].lower()]
     every = _EVERY.search(text)
-    if every:
-        return f"every {every[1]}{f' to {every[2]}' if every[2] else ''} hours"
-    found = next((words for pattern, words in _RHYTHMS if _has(pattern, text)), None)
-    return found or ("once a day" if _DAILY.search(text) else None)
+    return f"every {every[1]}{f' to {every[2]}' if every[2] else ''} hours" if every else None
 
 
 def _duration(text: str) -> str | None:

@@ -10,6 +10,7 @@ from service_contracts.quantity import Quantity
 from adapter_serving.items import rhythm_words
 from adapter_serving.phrasing.conditions import CONDITIONS, plain_condition
 from adapter_serving.phrasing.medications import Sig, medication_sentence
+from adapter_serving.phrasing.order_text import RHYTHMS
 from adapter_serving.synthetic.vocabulary import VOCABULARY
 
 __all__ = ["medication_order"]
@@ -51,7 +52,7 @@ class _Written:
 def medication_order(rng: random.Random, source: ChartReference, *, held_out: bool) -> tuple[ChartMedication, str]:
     """Return an order and its sentence."""
     route, drug, dose = _drug(rng, held_out)
-    rhythm, times, spellings = rng.choice(VOCABULARY.rhythms)
+    rhythm, times, spellings = rng.choice(RHYTHMS)
     change = rng.choice(_CHANGES)
     needed = rng.random() < 0.22
     indication = rng.choice(VOCABULARY.indications) if needed and rng.random() < 0.55 else None

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from service_contracts.chart import ChartOrder, ChartReference, OrderKind
 from service_contracts.quantity import Quantity
 
-from adapter_serving.phrasing.orders import SPECIALTIES
-from adapter_serving.synthetic.vocabulary import ORDERS, VISITS
+from adapter_serving.phrasing.orders import ORDERS, SPECIALTIES, VISITS
 
 __all__ = ["order"]
 
