@@ -13,6 +13,7 @@ pytestmark = pytest.mark.suite
 
 Until = Callable[..., Awaitable[Any]]
 
+ORDINARY = "enc-081ca84e8e7c"
 WITHOUT_RETRIEVAL = "enc-cc756340b096"
 WITHOUT_DRAFTING = "enc-ec997eba53d6"
 
@@ -27,8 +28,16 @@ async def shown(ehr: EhrAccess, composition: dict[str, Any]) -> ShownDocument:
     return read_document(composition, [await ehr.read(reference) for reference in references])
 
 
+async def test_a_discharge_becomes_a_document(ehr: EhrAccess) -> None:
+    document = await discharged(ehr, ORDINARY)
+    assert document.sections
+    assert [note for note in document.notes if "checked statements agree" in note]
+
+
 async def test_the_demonstration_has_a_true_flag_of_each_kind(suite: BackgroundSuite, ehr: EhrAccess) -> None:
     document = await discharged(ehr, DEMONSTRATION_ENCOUNTER)
+    late = [note for note in document.notes if "the time ran out" in note]
+    assert not late, "this machine was too busy to draft within the deadline, and the document says so"
     flags = {flag.kind: flag for flag in document.flags}
     assert {"dose", "interaction", "activity", "follow-up"} <= flags.keys()
     for kind in ("dose", "interaction", "activity", "follow-up"):

@@ -12,14 +12,17 @@ __all__ = ["find_leftovers", "stop_processes"]
 
 
 def find_leftovers(state: Path) -> list[psutil.Process]:
-    """Return the processes of this user that carry the mark of the suite in ``state``, but not our own line."""
+    """Return the processes of this user that carry the mark of the suite in ``state``, and all they have started.
+
+    A process that gives itself another title, as Ray's do, may lose its mark; not ours are this one and its parents.
+    """
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    found = []
+    found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid not in own and process.uids().real == os.getuid() and _mark(process) == str(state):
-                found.append(process)
-    return found
+                found |= {one.pid: one for one in (process, *process.children(recursive=True))}
+    return list(found.values())
 
 
 def stop_processes(processes: list[psutil.Process], grace_s: float = 5.0) -> None:

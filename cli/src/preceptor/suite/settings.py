@@ -36,7 +36,7 @@ class SuiteSettings(BaseSettings):
     ray_dashboard_port: int = Field(default=8302, ge=1, le=65535)
     ray_client_port: int = Field(default=8303, ge=1, le=65535)
     ready_timeout_s: float = Field(default=300.0, gt=0)
-    memory_needed_bytes: int = Field(default=5 * 2**30, ge=0)
+    memory_needed_bytes: int = Field(default=4 * 2**30, ge=0)
 
     @property
     def state(self) -> Path:

@@ -101,9 +101,8 @@ class Supervisor:
             for child in self._children:
                 status = child.exit_status()
                 if status is not None and not self._stopping:
-                    raise ProcessEnded(
-                        f"{child.name} ended with exit status {status} ({child.last_words()}). Its log is {child.log}."
-                    )
+                    how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
+                    raise ProcessEnded(f"{child.name} {how} ({child.last_words()}). Its log is {child.log}.")
             await asyncio.sleep(_POLL_S)
 
     def stop(self) -> None:
