@@ -56,6 +56,7 @@ lock: $(UV) ## Resolve dependencies again and write requirements/*.txt, pinned b
 	$(COMPILE) $(addsuffix /pyproject.toml,$(MEMBERS)) --group dev -o requirements/dev.txt
 	for image in $(IMAGES); do \
 		$(COMPILE) services/$$image/pyproject.toml -c requirements/dev.txt -o requirements/$$image.txt || exit 1; done
+	$(COMPILE) cli/pyproject.toml -c requirements/dev.txt -o requirements/cli.txt
 
 clean: ## Remove the environment and everything the suite keeps in the checkout
 	rm -rf $(VENV) .preceptor
