@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from preceptor.suite.registrations import write_clients
 from preceptor.suite.settings import CHECKOUT, SuiteSettings
 from preceptor.suite.supervisor import running_suite
 from rich.progress import track
@@ -49,11 +48,18 @@ class Outcome:
     unaccounted: tuple[str, ...] = ()
 
 
-class _Quiet:
+class _Steps:
+    """Shows the steps of the start, and registers the benchmark with the EHR before that starts."""
+
+    def __init__(self, register: Callable[[], None]) -> None:
+        self._register = register
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
+        if name == "openbao":
+            self._register()
         print(f"  {name}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
@@ -83,10 +89,9 @@ async def _run() -> str:
     with tempfile.TemporaryDirectory(prefix="preceptor-bench-") as folder:
         settings = SuiteSettings(folder=Path(folder), cache_dir=CHECKOUT / ".preceptor" / "cache")
         key = ECKey.generate_key("P-384", auto_kid=True)
-        settings.state.mkdir(parents=True)
-        os.environ["PRECEPTOR_SANDBOX_EHR_CLIENTS_FILE"] = str(_clients(settings, key))
+        os.environ["PRECEPTOR_SANDBOX_EHR_CLIENTS_FILE"] = str(settings.state / "benchmark-clients.json")
         began = time.perf_counter()
-        async with running_suite(settings, _Quiet()) as _:
+        async with running_suite(settings, _Steps(lambda: _register(settings, key))) as _:
             start_s = time.perf_counter() - began
             async with httpx.AsyncClient(timeout=60) as http:
                 ehr = _Ehr(settings, key, http)
@@ -193,11 +198,9 @@ _SCOPES = " ".join(
 )
 
 
-def _clients(settings: SuiteSettings, key: ECKey) -> Path:
-    write_clients(settings, key.as_dict(private=False))
-    file = settings.state / "sandbox-ehr-clients.json"
-    clients = json.loads(file.read_text())
-    clients["clients"] = [one for one in clients["clients"] if one["client_id"] != "preceptor-cli"]
+def _register(settings: SuiteSettings, key: ECKey) -> None:
+    """Write the suite's clients and the benchmark's own into the file that the EHR is told to read."""
+    clients = json.loads((settings.state / "sandbox-ehr-clients.json").read_text())
     clients["clients"].append(
         {
             "client_id": _CLIENT,
@@ -208,9 +211,7 @@ def _clients(settings: SuiteSettings, key: ECKey) -> Path:
             "jwks": {"keys": [key.as_dict(private=False)]},
         }
     )
-    own = settings.state / "benchmark-clients.json"
-    own.write_text(json.dumps(clients))
-    return own
+    (settings.state / "benchmark-clients.json").write_text(json.dumps(clients))
 
 
 def _during(encounter: dict[str, Any]) -> dict[str, Any]:
