@@ -88,6 +88,8 @@ def _save(model: PeftModel, output: Path) -> None:
     save_file(halved, output / WEIGHTS, metadata={"format": "pt"})
     # The base is named by its digest in the manifest; where it lay on the training machine is nobody's business.
     config["base_model_name_or_path"] = None
+    # peft keeps a set; in order, the same training makes the same bytes.
+    config["target_modules"] = sorted(config["target_modules"])
     (output / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
