@@ -88,7 +88,7 @@ def test_an_order_is_drafted_as_ordered_right_or_wrong(
 
 
 def test_guesses_change_no_sentence(engine: Engine) -> None:
-    items = [item for stay in stays(2, 31, held_out=True) for item, _ in stay.examples()][:14]
+    items = [item for stay in stays(2, 31, held_out=True) for item, _ in stay.examples()][:10]
     assert write(engine, items) == write(engine, items, guesses=False)
 
 
@@ -112,7 +112,7 @@ def test_an_item_that_gives_orders_to_the_model_changes_no_other(engine: Engine,
 
 
 def test_held_out_stays_are_drafted_as_the_card_says(engine: Engine) -> None:
-    measured: dict[str, Any] = evaluate(engine, stays(6, 404, held_out=True)).metrics()
+    measured: dict[str, Any] = evaluate(engine, stays(4, 404, held_out=True)).metrics()
     for name in ("medicine-named", "take-or-stop-faithful", "dose-and-numbers-faithful", "frequency-faithful"):
         rate, card = measured[name], Manifest.read(SHIPPED).metrics[name]
         assert isinstance(card, Rate)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from adapter_serving.evaluate import HELD_OUT_STAYS
 from adapter_serving.manifest import Manifest, Rate
 from adapter_serving.prepare import CACHE, REQUIREMENTS, prepare
 from adapter_serving.template import load_templates
@@ -36,6 +37,7 @@ def discharge_instructions(
     stays: Annotated[int, typer.Option(help="Synthetic stays to train on.")] = _DEFAULT.stays,
     seed: Annotated[int, typer.Option(help="Seed of the stays and of the training.")] = _DEFAULT.seed,
     threads: Annotated[int, typer.Option(help="Threads to train with.")] = _DEFAULT.threads,
+    held_out: Annotated[int, typer.Option(help="Held-out stays to measure on.")] = HELD_OUT_STAYS,
 ) -> None:
     """Train the adapter for discharge instructions; the defaults make the one that is shipped."""
     console = Console()
@@ -62,7 +64,8 @@ def discharge_instructions(
         )
         measuring = progress.add_task("Measuring on held-out stays", total=None, note="")
         template = load_templates()[name]
-        manifest, _ = describe(plan, base, output / name, template, name, each=_counting(progress, measuring))
+        counting = _counting(progress, measuring)
+        manifest, _ = describe(plan, base, output / name, template, name, held_out_stays=held_out, each=counting)
     console.print(_report(manifest))
     console.print(f"Adapter {manifest.adapter_digest} in {output / name}: {_compared(manifest)}")
 
