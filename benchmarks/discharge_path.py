@@ -131,6 +131,7 @@ class _Ehr:
         self._token_url = f"{settings.ehr_url}/auth/token"
         self._key = key
         self._http = http
+        self._held = (0.0, "")
 
     async def load(self, stays: list[RecordedStay]) -> None:
         resources = {f"{one['resourceType']}/{one['id']}": one for stay in stays for one in stay.about}
@@ -160,7 +161,7 @@ class _Ehr:
             ]
             issues = [await self._read(reference) for reference in references]
         text = json.dumps([compositions, issues]).casefold()
-        outcome.flags = Counter(issue["identifier"][0]["value"] and _kind(issue) for issue in issues)
+        outcome.flags = Counter(map(_kind, issues))
         outcome.medications = len(stay.discharge_medications)
         outcome.unaccounted = tuple(name for name in stay.discharge_medications if name.casefold() not in text)
 
@@ -176,6 +177,11 @@ class _Ehr:
         return answer
 
     async def _headers(self) -> dict[str, str]:
+        if self._held[0] < time.monotonic():
+            self._held = (time.monotonic() + 200, await self._new_token())
+        return {"Authorization": f"Bearer {self._held[1]}", "Content-Type": "application/fhir+json"}
+
+    async def _new_token(self) -> str:
         now = int(time.time())
         claims = {"iss": _CLIENT, "sub": _CLIENT, "aud": self._token_url, "exp": now + 240, "jti": str(uuid.uuid4())}
         header = {"alg": "ES384", "typ": "JWT", "kid": self._key.kid}
@@ -185,11 +191,8 @@ class _Ehr:
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": jwt.encode(header, claims, self._key, algorithms=["ES384"]),
         }
-        if getattr(self, "_token_until", 0.0) < time.monotonic():
-            response = await self._http.post(self._token_url, data=form)
-            self._token = response.raise_for_status().json()["access_token"]
-            self._token_until = time.monotonic() + 200
-        return {"Authorization": f"Bearer {self._token}", "Content-Type": "application/fhir+json"}
+        response = await self._http.post(self._token_url, data=form)
+        return str(response.raise_for_status().json()["access_token"])
 
 
 _CHART = ("Patient", "Encounter", "Condition", "Procedure", "MedicationRequest", "AllergyIntolerance", "Observation")
