@@ -62,6 +62,9 @@ class _Steps:
             self._register()
         print(f"  {name}: {time.perf_counter() - began:.1f} s", flush=True)
 
+    def note(self, name: str, text: str) -> None:
+        print(f"  {name}: {text}", flush=True)
+
 
 class _FacadeLog:
     """Reads the lines the facade has added to its log."""
