@@ -62,8 +62,8 @@ class _Steps:
             self._register()
         print(f"  {name}: {time.perf_counter() - began:.1f} s", flush=True)
 
-    def note(self, name: str, text: str) -> None:
-        print(f"  {name}: {text}", flush=True)
+    def note(self, sentence: str) -> None:
+        print(f"  {sentence}", flush=True)
 
 
 class _FacadeLog:
