@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from facade.decisions import Decision, DecisionAction, corrected_sections
-from facade.fhir.audit_event import AuditParties
-from facade.fhir.composition import DocumentContext
-from facade.fhir.ids import document_id
-from facade.fhir.signing import Signer, sign_transaction
-from facade.fhir.transaction import document_transaction, failure_transaction
+from facade.resources.audit_event import AuditParties
+from facade.resources.composition import DocumentContext
+from facade.resources.ids import document_id
+from facade.resources.signing import Signer, sign_transaction
+from facade.resources.transaction import document_transaction, failure_transaction
 from facade.store.documents import DocumentStatus, StoredDocument
 from service_contracts.chart import Chart, ChartCondition, ChartMedication, ChartOrder, ChartReference, OrderKind
 from service_contracts.drafts import SECTION_TITLES, ModelIdentity, SectionKey

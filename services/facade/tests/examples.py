@@ -10,12 +10,12 @@ from typing import Any
 
 from facade.decisions import Decision, DecisionAction, corrected_sections
 from facade.ehr.registry import Ehr
-from facade.fhir.audit_event import AuditParties
-from facade.fhir.composition import DocumentContext
-from facade.fhir.detected_issue import issue_name
-from facade.fhir.ids import document_id
-from facade.fhir.signing import Signer, sign_transaction
-from facade.fhir.transaction import Transaction, document_transaction, failure_transaction
+from facade.resources.audit_event import AuditParties
+from facade.resources.composition import DocumentContext
+from facade.resources.detected_issue import issue_name
+from facade.resources.ids import document_id
+from facade.resources.signing import Signer, sign_transaction
+from facade.resources.transaction import Transaction, document_transaction, failure_transaction
 from facade.store.documents import DocumentStatus, StoredDocument
 from facade.subscriptions.subscription import subscription_resource
 from service_contracts.chart import (

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from facade.app import build_app
 from facade.decisions import Decision, DecisionAction
-from facade.fhir.signing import Signer
+from facade.resources.signing import Signer
 from litestar import Litestar
 from service_runtime.log import configure_logging
 

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from facade.fhir.signing import UndecidedFlags, sign_transaction
+from facade.resources.signing import UndecidedFlags, sign_transaction
 from fhir_support.r4 import validated
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from facade.fhir.signing import Signer
+from facade.resources.signing import Signer
 from service_contracts.reconciliation import Verdict
 
 ONE_OF_EACH = {

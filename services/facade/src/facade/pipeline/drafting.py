@@ -28,12 +28,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import Ehr, EhrRegistry
-from facade.fhir.audit_event import AuditParties
-from facade.fhir.composition import DocumentContext
-from facade.fhir.ids import document_id, effect_id, patient_scope
-from facade.fhir.transaction import Transaction, document_transaction, failure_transaction
 from facade.gather.reads import gather_chart
 from facade.pipeline.reconciliation import DraftingFailed, Reconciliation
+from facade.resources.audit_event import AuditParties
+from facade.resources.composition import DocumentContext
+from facade.resources.ids import document_id, effect_id, patient_scope
+from facade.resources.transaction import Transaction, document_transaction, failure_transaction
 from facade.store.database import Database
 from facade.store.documents import Documents, DocumentStatus, StoredDocument
 from facade.store.outbox import Effect, Outbox

@@ -26,11 +26,11 @@ from service_runtime.log import LogCode, log
 from facade.decisions import corrected_sections, undecided_flags
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import EhrRegistry
-from facade.fhir.detected_issue import issue_name
-from facade.fhir.ids import resource_id
-from facade.fhir.narrative import plain_text
-from facade.fhir.signing import Signer, UndecidedFlags, sign_transaction
 from facade.pipeline.drafting import audit_parties
+from facade.resources.detected_issue import issue_name
+from facade.resources.ids import resource_id
+from facade.resources.narrative import plain_text
+from facade.resources.signing import Signer, UndecidedFlags, sign_transaction
 from facade.store.documents import Documents, DocumentStatus, Signature, StoredDocument, UnknownDocument
 
 __all__ = [

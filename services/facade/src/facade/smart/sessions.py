@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from service_runtime.envelope import EnvelopeCipher
 from sqlalchemy import delete, or_, update
 
-from facade.fhir.ids import patient_scope
+from facade.resources.ids import patient_scope
 from facade.smart.secret_values import hashed, random_value, short_name
 from facade.store.database import Database
 from facade.store.tables import SessionRow

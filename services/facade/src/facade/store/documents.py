@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.decisions import Decision, InvalidDecision
-from facade.fhir.ids import document_id, patient_scope
+from facade.resources.ids import document_id, patient_scope
 from facade.store.database import Database
 from facade.store.tables import DecisionRow, DocumentRow
 

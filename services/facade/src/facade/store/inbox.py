@@ -8,7 +8,7 @@ from enum import StrEnum
 from service_runtime.envelope import EnvelopeCipher
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
-from facade.fhir.ids import event_id
+from facade.resources.ids import event_id
 from facade.store.database import Database
 from facade.store.leases import LeaseQueue, RetryPolicy
 from facade.store.tables import InboxRow, SubscriptionRow

@@ -10,7 +10,7 @@ from service_contracts.evidence import Fact, Severity, Source
 from service_contracts.reconciliation import Claim, ClaimKind, Flag, ReconciledDocument, Section, Verdict
 
 from facade.decisions import Decision, DecisionAction, Replacement, latest_decisions, replacements, section_of
-from facade.fhir.vocabulary import NOT_CHECKED_WORDS
+from facade.resources.vocabulary import NOT_CHECKED_WORDS
 from facade.store.documents import StoredDocument
 from facade.workbench.annotate import Marked, Piece, annotate
 from facade.workbench.chart_words import chart_words

@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from facade.container import Container, RequestId
 from facade.decisions import corrected_sections
-from facade.fhir.signing import Signer, UndecidedFlags
+from facade.resources.signing import Signer, UndecidedFlags
 from facade.smart.cookies import FrameCookie, cookie_name
 from facade.smart.sessions import Session
 from facade.store.documents import DocumentStatus, StoredDocument

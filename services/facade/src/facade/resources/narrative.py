@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from service_contracts.evidence import Fact, Source
 from service_contracts.reconciliation import Claim, ReconciledDocument, Section, Verdict
 
-from facade.fhir.vocabulary import NOT_CHECKED_WORDS
+from facade.resources.vocabulary import NOT_CHECKED_WORDS
 
 __all__ = ["check_lines", "not_checked_line", "plain_text", "source_text", "xhtml"]
 

@@ -7,10 +7,10 @@ from service_contracts.evidence import Fact
 from service_contracts.reconciliation import Flag
 
 from facade.decisions import Decision, DecisionAction
-from facade.fhir.composition import DocumentContext
-from facade.fhir.ids import resource_id
-from facade.fhir.narrative import source_text, xhtml
-from facade.fhir.vocabulary import OUR_SYSTEM, ai_meta, coding, concept, instant_text, issue_code, reference
+from facade.resources.composition import DocumentContext
+from facade.resources.ids import resource_id
+from facade.resources.narrative import source_text, xhtml
+from facade.resources.vocabulary import OUR_SYSTEM, ai_meta, coding, concept, instant_text, issue_code, reference
 
 __all__ = ["decided_issue", "detected_issue", "issue_name"]
 

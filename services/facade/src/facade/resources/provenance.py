@@ -9,10 +9,10 @@ from service_contracts.chart import Chart, ChartReference
 from service_contracts.drafts import ModelIdentity
 from service_contracts.reconciliation import ReconciledDocument
 
-from facade.fhir.composition import DocumentContext
-from facade.fhir.ids import resource_id
-from facade.fhir.narrative import source_text
-from facade.fhir.vocabulary import AIAST, OUR_SYSTEM, coding, concept, instant_text, reference
+from facade.resources.composition import DocumentContext
+from facade.resources.ids import resource_id
+from facade.resources.narrative import source_text
+from facade.resources.vocabulary import AIAST, OUR_SYSTEM, coding, concept, instant_text, reference
 
 __all__ = ["device", "device_id", "draft_provenance", "signature_provenance"]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from fhir_support.identifiers import identifier
 
-from facade.fhir.composition import DocumentContext
-from facade.fhir.ids import resource_id
-from facade.fhir.vocabulary import OUR_SYSTEM, coding, concept, instant_text, reference
+from facade.resources.composition import DocumentContext
+from facade.resources.ids import resource_id
+from facade.resources.vocabulary import OUR_SYSTEM, coding, concept, instant_text, reference
 
 __all__ = ["completed_task", "failed_task"]
 

@@ -9,9 +9,9 @@ from typing import Any
 from fhir_support.identifiers import identifier
 from service_contracts.reconciliation import ReconciledDocument, Section
 
-from facade.fhir.ids import resource_id
-from facade.fhir.narrative import PRELIMINARY_NOTICE, check_lines, plain_text, xhtml
-from facade.fhir.vocabulary import (
+from facade.resources.ids import resource_id
+from facade.resources.narrative import PRELIMINARY_NOTICE, check_lines, plain_text, xhtml
+from facade.resources.vocabulary import (
     DOCUMENT_TYPE,
     OUR_SYSTEM,
     SECTION_CODES,

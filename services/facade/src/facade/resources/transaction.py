@@ -11,12 +11,12 @@ from typing import Any
 from fhir_support.identifiers import identifier_query, tag_query
 from fhir_support.r4 import validated
 
-from facade.fhir.audit_event import AuditParties, audit_event
-from facade.fhir.composition import DocumentContext, composition, document_reference
-from facade.fhir.detected_issue import detected_issue, issue_name
-from facade.fhir.ids import resource_id
-from facade.fhir.provenance import device, device_id, draft_provenance
-from facade.fhir.task import completed_task, failed_task
+from facade.resources.audit_event import AuditParties, audit_event
+from facade.resources.composition import DocumentContext, composition, document_reference
+from facade.resources.detected_issue import detected_issue, issue_name
+from facade.resources.ids import resource_id
+from facade.resources.provenance import device, device_id, draft_provenance
+from facade.resources.task import completed_task, failed_task
 from facade.store.documents import StoredDocument
 
 __all__ = ["Transaction", "document_transaction", "failure_transaction"]

@@ -10,14 +10,14 @@ from fhir_support.r4 import validated
 from service_contracts.reconciliation import Section
 
 from facade.decisions import latest_decisions, undecided_flags
-from facade.fhir.audit_event import AuditParties, audit_event
-from facade.fhir.composition import attachment, composition_sections, urn
-from facade.fhir.detected_issue import decided_issue, issue_name
-from facade.fhir.ids import resource_id
-from facade.fhir.narrative import check_lines, plain_text, xhtml
-from facade.fhir.provenance import signature_provenance
-from facade.fhir.transaction import Transaction
-from facade.fhir.vocabulary import instant_text, reference
+from facade.resources.audit_event import AuditParties, audit_event
+from facade.resources.composition import attachment, composition_sections, urn
+from facade.resources.detected_issue import decided_issue, issue_name
+from facade.resources.ids import resource_id
+from facade.resources.narrative import check_lines, plain_text, xhtml
+from facade.resources.provenance import signature_provenance
+from facade.resources.transaction import Transaction
+from facade.resources.vocabulary import instant_text, reference
 from facade.store.documents import StoredDocument
 
 __all__ = ["Signer", "UndecidedFlags", "sign_transaction"]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fhir_support.identifiers import effect_tag
 
-from facade.fhir.vocabulary import coding, concept, instant_text, reference
+from facade.resources.vocabulary import coding, concept, instant_text, reference
 
 __all__ = ["AuditParties", "audit_event"]
 
