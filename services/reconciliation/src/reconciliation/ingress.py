@@ -1,86 +1,53 @@
 """The HTTP surface: POST /v1/reconciliations streams events as NDJSON, GET /healthz answers without a token."""
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, get, post
-from litestar.connection import ASGIConnection
-from litestar.exceptions import HTTPException
-from litestar.handlers.base import BaseRouteHandler
+from litestar import Litestar, Request, get, post
 from litestar.response import Stream
-from pydantic import ValidationError
 from service_contracts.reconciliation import ReconcileRequest, ReconciliationFinished
 from service_contracts.tasks import Approach, choose, task
+from service_runtime.ingress import (
+    NDJSON,
+    Refused,
+    Verifier,
+    build_service,
+    only_services,
+    read_contract,
+    request_id_headers,
+)
 from service_runtime.log import LogCode, log
-from service_runtime.request_id import REQUEST_ID_HEADER, accept_request_id
-from service_runtime.secrets import SecretError
 
 from reconciliation.reconcile import Reconciler
 
-__all__ = ["NDJSON", "Verifier", "build_ingress"]
-
-NDJSON = "application/x-ndjson"
-Verifier = Callable[[str | None], Awaitable[bool]]
-"""Whether an ``Authorization`` header is that of a service of ours; raises ``SecretError`` when that cannot be told."""
-
-
-class _Refused(HTTPException):
-    """A refusal with a code of ours."""
-
-    def __init__(self, status_code: int, code: str, message: str) -> None:
-        super().__init__(status_code=status_code, detail=message)
-        self.code = code
+__all__ = ["build_ingress"]
 
 
 def build_ingress(reconciler: Reconciler, accepts: Verifier, *, max_body_bytes: int, max_budget_ms: int) -> Litestar:
     """Return the application; every route is listed here."""
-
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        try:
-            accepted = await accepts(connection.headers.get("authorization"))
-        except SecretError:
-            raise _Refused(503, "secret-store-unavailable", "the service token cannot be checked now") from None
-        if not accepted:
-            raise _Refused(401, "unauthorized", "a valid service token is needed")
+    guards = [only_services(accepts)]
 
     @get("/healthz", sync_to_thread=False)
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @post("/v1/reconciliations", guards=[guard], status_code=200)
+    @post("/v1/reconciliations", guards=guards, status_code=200)
     async def reconciliations(request: Request[Any, Any, Any]) -> Stream:
-        request_id = accept_request_id(request.headers.get(REQUEST_ID_HEADER))
-        wanted = _read(await request.body(), max_budget_ms)
-        return Stream(_lines(reconciler, wanted), media_type=NDJSON, headers={REQUEST_ID_HEADER: request_id})
+        headers = request_id_headers(request)
+        wanted = read_contract(ReconcileRequest, await request.body(), max_budget_ms)
+        _require_hybrid(wanted)
+        return Stream(_lines(reconciler, wanted), media_type=NDJSON, headers=headers)
 
-    return Litestar(
-        route_handlers=[healthz, reconciliations],
-        exception_handlers={HTTPException: _refusal, Exception: _failure},
-        request_max_body_size=max_body_bytes,
-        openapi_config=None,
-        logging_config=None,
-    )
+    return build_service([healthz, reconciliations], max_body_bytes=max_body_bytes)
 
 
-def _read(body: bytes, max_budget_ms: int) -> ReconcileRequest:
-    try:
-        wanted = ReconcileRequest.model_validate_json(body)
-    except ValidationError as error:
-        # Only places are named: the values of a chart never go into an answer about an error.
-        places = sorted(
-            {".".join(str(part) for part in one["loc"]) or "body" for one in error.errors(include_input=False)}
-        )
-        raise _Refused(400, "invalid-request", f"not a valid request: {', '.join(places[:5])}") from None
+def _require_hybrid(wanted: ReconcileRequest) -> None:
     try:
         hybrid = choose(task(wanted.task)).approach is Approach.HYBRID
     except KeyError:
         hybrid = False
     if not hybrid:
-        raise _Refused(400, "task-not-reconciled", "this task is not one that is drafted and checked")
-    if wanted.budget_ms > max_budget_ms:
-        raise _Refused(400, "invalid-request", f"budget_ms is more than {max_budget_ms}")
-    return wanted
+        raise Refused(400, "task-not-reconciled", "this task is not one that is drafted and checked")
 
 
 async def _lines(reconciler: Reconciler, wanted: ReconcileRequest) -> AsyncIterator[bytes]:
@@ -95,20 +62,3 @@ async def _lines(reconciler: Reconciler, wanted: ReconcileRequest) -> AsyncItera
                 elapsed_ms=total,
             )
         yield event.model_dump_json().encode() + b"\n"
-
-
-def _refusal(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
-    code = error.code if isinstance(error, _Refused) else "request-refused"
-    message = error.detail if isinstance(error, _Refused) else "the request was refused"
-    log(LogCode.REQUEST_REFUSED, status=error.status_code, reason=code)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else None
-    return Response(
-        {"code": code, "message": message}, status_code=error.status_code, media_type=MediaType.JSON, headers=headers
-    )
-
-
-def _failure(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, str]]:
-    log(LogCode.REQUEST_FAILED, level=logging.ERROR, status=500, error_type=type(error).__name__)
-    return Response(
-        {"code": "internal-error", "message": "the request failed"}, status_code=500, media_type=MediaType.JSON
-    )
