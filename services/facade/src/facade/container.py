@@ -13,6 +13,7 @@ from service_runtime.service_auth import ServiceAuth
 from facade.ehr.assertion import ClientAssertions
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import EhrRegistry
+from facade.jwt_keys import RemoteKeySets
 from facade.pipeline.drafting import Drafting
 from facade.pipeline.reconciliation import HttpReconciliation, Reconciliation
 from facade.pipeline.signing import Signing
@@ -49,6 +50,7 @@ class Container:
     cipher: EnvelopeCipher
     service_auth: ServiceAuth
     http: httpx.AsyncClient
+    key_sets: RemoteKeySets
     database: Database
     ehrs: EhrRegistry
     assertions: ClientAssertions
@@ -101,6 +103,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         cipher=cipher,
         service_auth=service_auth,
         http=http,
+        key_sets=RemoteKeySets(http),
         database=database,
         ehrs=ehrs,
         assertions=assertions,
