@@ -116,7 +116,10 @@ class Section(Contract):
 
 
 class StageTiming(Contract):
-    """How long one stage took; ``stage`` is draft, evidence, check or first-checked-sentence."""
+    """How long one stage took; ``stage`` is draft, evidence, check, total or first-checked-sentence.
+
+    The first checked sentence is one the model wrote: fixed text of the template does not count.
+    """
 
     stage: str
     elapsed_ms: float

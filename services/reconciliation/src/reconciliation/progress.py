@@ -27,6 +27,7 @@ class Progress:
         self._model: ModelIdentity | None = None
         self._finished: DraftFinished | None = None
         self._sentences: dict[_Key, Sentence] = {}
+        self._generated: set[_Key] = set()
         self._names: dict[_Key, frozenset[str]] = {}
         self._told: set[_Key] = set()
         self._asked = known_names(chart)
@@ -53,6 +54,8 @@ class Progress:
             sentence = Sentence(event.section, event.index, event.text, event.sources)
             key = (event.section, event.index)
             self._sentences[key] = sentence
+            if event.generated:
+                self._generated.add(key)
             self._names[key] = frozenset(name.strip().lower() for name in drug_names_in(self._chart, sentence))
             new = self._names[key] - self._asked
             if new:
@@ -87,16 +90,17 @@ class Progress:
         """Return the sentences that can now be told with their claims; each is told once."""
         if frozenset() in self._waiting:
             return []
-        ready: list[Sentence] = []
+        ready: list[_Key] = []
         for key in sorted(self._sentences.keys() - self._told, key=lambda key: key[1]):
             before = key[1] == 0 or (key[0], key[1] - 1) in self._told
             if before and not any(self._names[key] & names for names in self._waiting):
                 self._told.add(key)
-                ready.append(self._sentences[key])
+                ready.append(key)
         if not ready:
             return []
         checked, document = self._check([self._sentences[key] for key in self._told], ("draft",))
-        self._timings.setdefault("first-checked-sentence", self._elapsed_ms())
+        if not self._generated.isdisjoint(ready):
+            self._timings.setdefault("first-checked-sentence", self._elapsed_ms())
         return [
             CheckedSentence(
                 section=sentence.section,
@@ -110,7 +114,7 @@ class Progress:
                     and (whole := document.whole(sentence)).start <= claim.span.start < whole.end
                 ),
             )
-            for sentence in ready
+            for sentence in (self._sentences[key] for key in ready)
         ]
 
     def document(self, task: str) -> ReconciledDocument | None:
