@@ -3,49 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 
-__all__ = ["Ehr", "EhrRegistry", "UnknownEhr"]
+from facade.ehr.registration import AccessTokens, CdsClient, ClientType, Ehr, SigningAlgorithm
 
-
-def _plain_http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("must be an absolute http(s) URL without user, query and fragment")
-    if value.endswith("/"):
-        raise ValueError("must be written without a trailing slash")
-    return value
-
-
-_Url = Annotated[str, AfterValidator(_plain_http_url)]
-
-
-class Ehr(BaseModel):
-    """One EHR as registered.
-
-    ``id`` is our short name for it and part of the notification address; ``issuer`` is the value of ``iss`` in a
-    launch, compared character by character; ``fhir_base`` is where it is read and written. ``backend_client_id``
-    and ``launch_client_id`` are what it knows us as. ``frame_ancestors`` are the origins that may show our page in
-    a frame. ``encounter_topic`` is the canonical URL of the topic for finished encounters, ``encounter_filters``
-    its filters (``Encounter?class=IMP``).
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-    name: str
-    issuer: _Url
-    fhir_base: _Url
-    backend_client_id: str
-    backend_scopes: str
-    launch_client_id: str
-    launch_scopes: str
-    frame_ancestors: tuple[_Url, ...] = ()
-    encounter_topic: str
-    encounter_filters: tuple[str, ...] = ()
+__all__ = ["AccessTokens", "CdsClient", "ClientType", "Ehr", "EhrRegistry", "SigningAlgorithm", "UnknownEhr"]
 
 
 class UnknownEhr(LookupError):
