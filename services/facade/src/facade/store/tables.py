@@ -29,7 +29,8 @@ class Base(DeclarativeBase):
 class LeasedRow(Base):
     """A row that a worker claims for a time: whoever dies holding it loses the claim when the lease runs out.
 
-    ``attempts`` counts claims, ``failures`` those that failed for a reason that trying again will not cure.
+    ``attempts`` counts claims, ``failures`` those that failed for a reason that trying again will not cure;
+    ``reason`` is a code that says why the last one failed.
     """
 
     __abstract__ = True
@@ -46,15 +47,22 @@ class LeasedRow(Base):
     request_id: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
+    reason: Mapped[str | None] = mapped_column(String(64))
 
 
 class InboxRow(LeasedRow):
-    """A notified event. ``sealed`` is its focus reference; ``number`` is None where the EHR sent none."""
+    """A notified event. ``sealed`` is its focus reference; ``number`` is None where the EHR sent none.
+
+    Rows with one ``group_key`` are about the same thing and are dealt with together. ``fingerprint`` tells another
+    event that has the same number, because the EHR's counter was set back, from a repetition.
+    """
 
     __tablename__ = "inbox_event"
     __table_args__ = (
         UniqueConstraint("ehr_id", "subscription", "epoch", "dedupe_key"),
         Index("ix_inbox_event_due", "state", "next_attempt_at"),
+        Index("ix_inbox_event_group", "group_key", "state", "sequence"),
+        Index("ix_inbox_event_number", "ehr_id", "subscription", "epoch", "number"),
     )
 
     subscription: Mapped[str] = mapped_column(String(128))
@@ -63,6 +71,8 @@ class InboxRow(LeasedRow):
     dedupe_key: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    group_key: Mapped[str | None] = mapped_column(String(36))
+    fingerprint: Mapped[str | None] = mapped_column(String(36))
 
 
 class OutboxRow(LeasedRow):
@@ -109,7 +119,13 @@ class DecisionRow(Base):
 
 
 class SubscriptionRow(Base):
-    """What is known of a subscription: its epoch, the highest event number seen, and since when it is ours."""
+    """What is known of a subscription at its EHR.
+
+    ``epoch`` grows when the EHR's counter was set back. ``highest`` is the highest event number heard of; every number
+    up to ``through`` is accounted for. Everything that changed before ``since`` has been searched for. ``heard_at`` is
+    when the EHR last said anything, ``heartbeats`` whether it is known to send heartbeats. ``payload`` is the content
+    asked for, None for the usual.
+    """
 
     __tablename__ = "subscription"
 
@@ -118,6 +134,10 @@ class SubscriptionRow(Base):
     epoch: Mapped[int] = mapped_column(default=0)
     highest: Mapped[int] = mapped_column(default=0)
     since: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    through: Mapped[int] = mapped_column(default=0)
+    heard_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
+    heartbeats: Mapped[bool] = mapped_column(default=False)
+    payload: Mapped[str | None] = mapped_column(String(16))
 
 
 class LaunchRow(Base):
