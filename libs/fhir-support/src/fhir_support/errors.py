@@ -2,17 +2,22 @@
 
 FhirError
 ├── BadRequest            400  the message cannot be understood
+├── NotSupported          400  understood, but this server does not do it
 ├── Unauthorized          401  who calls is not known
 ├── Forbidden             403  who calls may not do this
 ├── NotFound              404  there is nothing of that name
+├── MethodNotAllowed      405  not with this method
+├── NotAcceptable         406  no answer of the wanted kind
 ├── Conflict              409  the state does not allow it
 ├── PreconditionFailed    412  the resource has changed
 ├── PayloadTooLarge       413  more bytes than are accepted
+├── UnsupportedMediaType  415  the body is of a kind that is not read here
 ├── Unprocessable         422  understood, but not acceptable
 ├── InternalError         500  carries no detail
 └── ServiceUnavailable    503  try again later
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
@@ -21,12 +26,16 @@ __all__ = [
     "FhirError",
     "Forbidden",
     "InternalError",
+    "MethodNotAllowed",
+    "NotAcceptable",
     "NotFound",
+    "NotSupported",
     "PayloadTooLarge",
     "PreconditionFailed",
     "ServiceUnavailable",
     "Unauthorized",
     "Unprocessable",
+    "UnsupportedMediaType",
     "operation_outcome",
 ]
 
@@ -40,14 +49,18 @@ def operation_outcome(code: str, text: str, severity: str = "error") -> dict[str
 
 
 class FhirError(Exception):
-    """Base of the family. ``text`` is shown to the caller: never put patient data or internals in it."""
+    """Base of the family. ``text`` is shown to the caller: never put patient data or internals in it.
+
+    ``headers`` are sent with the answer (``WWW-Authenticate``, ``Allow``).
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "exception"
     default: ClassVar[str] = "The request could not be served."
 
-    def __init__(self, text: str | None = None) -> None:
+    def __init__(self, text: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
         self.text = text or self.default
+        self.headers = dict(headers or {})
         super().__init__(self.text)
 
     def outcome(self) -> dict[str, Any]:
@@ -61,6 +74,14 @@ class BadRequest(FhirError):
     status = 400
     code = "invalid"
     default = "The request is not valid."
+
+
+class NotSupported(FhirError):
+    """Understood, but this server does not do it."""
+
+    status = 400
+    code = "not-supported"
+    default = "This is not supported here."
 
 
 class Unauthorized(FhirError):
@@ -87,6 +108,22 @@ class NotFound(FhirError):
     default = "Not found."
 
 
+class MethodNotAllowed(FhirError):
+    """Not with this method."""
+
+    status = 405
+    code = "not-supported"
+    default = "This is not done with this method here."
+
+
+class NotAcceptable(FhirError):
+    """No answer of the wanted kind; only JSON of R4 is spoken."""
+
+    status = 406
+    code = "not-supported"
+    default = "Only application/fhir+json of FHIR 4.0 is answered."
+
+
 class Conflict(FhirError):
     """The state does not allow it."""
 
@@ -109,6 +146,14 @@ class PayloadTooLarge(FhirError):
     status = 413
     code = "too-long"
     default = "The message is too large."
+
+
+class UnsupportedMediaType(FhirError):
+    """The body is of a kind that is not read here."""
+
+    status = 415
+    code = "not-supported"
+    default = "The body is of a kind that is not read here."
 
 
 class Unprocessable(FhirError):

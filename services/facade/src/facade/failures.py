@@ -29,7 +29,7 @@ def outcome_response(error: FhirError, status: int | None = None) -> Response[by
     outcome = error.outcome()
     if isinstance(error, InternalError):
         outcome = operation_outcome(error.code, f"{error.text} Request {current_request_id()}.")
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
+    headers = ({"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}) | error.headers
     return Response(
         dump(outcome),
         status_code=status or error.status,
