@@ -20,13 +20,15 @@ CONCEPTS: dict[str, re.Pattern[str]] = {
         "kidney injury": r"\bkidney (?:injury|failure|disease|problem)\w*|\brenal\b|\baki\b|\bckd\b|\bnephr\w*",
         "blood clot in the lung": r"\bpulmonary embol\w*|\bclots? in (?:the |your )?lungs?\b",
         "blood clot in a vein": r"\bdeep vein\b|\bdvt\b|\bdeep venous\b|\bclots? in (?:the |your )?legs?\b",
-        "broken hip": r"\bhip fracture\b|\bbroken hip\b|\bneck of (?:the )?femur\b|\bfemoral (?:neck|fracture)\b"
-                      r"|\bfractured? (?:of )?(?:the )?(?:hip|neck of femur)\b",
+        "broken hip": r"\bhip fracture\b|\bbroken hip\b|\bbroke (?:a|the|your) hip\b"
+                      r"|\bneck of (?:the )?(?:right |left )?femur\b|\bfemoral (?:neck|fracture)\b"
+                      r"|\b(?:inter|per|sub)trochanteric\b|\bfractured? (?:of )?(?:the )?(?:right |left )?hip\b",
         "gallbladder": r"\bgallbladder\b|\bcholecyst\w*|\bgallstones?\b|\bcholelith\w*|\bbiliary\b",
         "appendicitis": r"\bappendic\w*|\bappend?ectomy\b",
         "sepsis": r"\bsepsis\b|\bseptic\b|\bblood infection\b",
         "atrial fibrillation": r"\batrial fib\w*|\bafib\b|\ba-fib\b|\birregular heart\w*",
-        "urinary infection": r"\burinary tract\b|\buti\b|\burine infection\b|\bpyeloneph\w*|\bbladder infection\b",
+        "urinary infection": r"\burinary (?:tract|infection)\b|\buti\b|\burine infection\b|\bpyeloneph\w*"
+                             r"|\bbladder infection\b|(?<!interstitial )\bcystitis\b",
         "childbirth": r"\bdelivery\b|\bdelivered (?:a|your|vaginally)\b"
         r"|\bbirth\b|\bbaby\b|\bcesarean\b|\bc-section\b|\bliveborn\b|\bpregnan\w*"
                       r"|\bnewborn\b|\bpostpartum\b|\bborn\b",

@@ -43,24 +43,28 @@ _EXPLICIT: tuple[tuple[re.Pattern[str], str | float], ...] = tuple(
         (rf"\b(?:every|each)\s*{_COUNT}\s*-?(?:hours?|hrs?|h)\b", "24/n"),
         (r"\bq\s*(?P<n>\d+)(?:\s*(?:-|–|to)\s*(?P<m>\d+))?\s*(?:hours?|hrs?|h)\b", "24/n"),
         (rf"\b(?:every|each)\s*{_COUNT}\s*(?:minutes?|mins?)\b", "unknown"),
-        (rf"\bevery\s*{_COUNT}\s*days?\b", "1/n"),
-        (rf"\bevery\s*{_COUNT}\s*weeks?\b", "1/7n"),
-        (rf"{_COUNT}\s*(?:times?|x)\s*(?:(?:a|per|each|every|/)\s*week\b|weekly\b)", "n/7"),
+        (rf"\bevery\s*{_COUNT}\s*days?\b|\bq\s*(?P<q>\d+)\s*(?:days?|d)\b", "1/n"),
+        (rf"\bevery\s*{_COUNT}\s*weeks?\b|\bq\s*(?P<q>\d+)\s*(?:weeks?|wks?)\b", "1/7n"),
+        (rf"{_COUNT}\s*(?:times?|x)\s*(?:(?:a|per|each|every|/)\s*(?:week|wk)\b|weekly\b)", "n/7"),
         (r"\btwice\s*(?:(?:a|per|each|every)\s*week\b|weekly\b)", 2 / 7),
         (
-            r"\bonce\s*(?:(?:a|per|each|every)\s*week\b|weekly\b)|\bevery\s+week\b|(?<!once )(?<!twice )\bweekly\b",
+            r"\bonce\s*(?:(?:a|per|each|every)\s*week\b|weekly\b)|\b(?:every\s+|q\s*)(?:week|wk)\b"
+            r"|(?<!once )(?<!twice )\bweekly\b",
             1 / 7,
         ),
         (r"\b(?:every|each)\s+(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", 1 / 7),
         (r"\bevery\s+(?:other|second)\s+(?:day|morning|evening|night)\b|\balternate\s+days\b|\bqod\b", 1 / 2),
         (r"\bonce\s*(?:a|per|each|every)\s*month\b|\bmonthly\b|\bevery\s+month\b", 1 / MONTH_DAYS),
-        (rf"\btwice\s*-?\s*{_A_DAY}|\bb\.?i\.?d\b", 2.0),
-        (r"\bt\.?i\.?d\b", 3.0),
-        (r"\bq\.?i\.?d\b", 4.0),
+        (rf"\btwice\s*-?\s*{_A_DAY}|\bb\.?i?\.?d\b", 2.0),
+        (r"\bt\.?[id]\.?[ds]\b", 3.0),
+        (r"\bq\.?[id]\.?[ds]\b", 4.0),
         (rf"{_COUNT}\s*(?:times?|x)\s*{_A_DAY}", "n"),
         (rf"\bonce\s*-?\s*{_A_DAY}", 1.0),
         (r"\b(?:a|per)\s+day\b", 1.0),
-        (r"\b(?:every|each)\s+day\b|(?<!once )(?<!twice )(?<!times )(?<!time )(?<!x )\bdaily\b|\bq\.?d\b", 1.0),
+        (
+            r"\b(?:every|each)\s+day\b|(?<!once )(?<!twice )(?<!times )(?<!time )(?<!x )\bdaily\b|\bq\.?\s*d(?:ay)?\b",
+            1.0,
+        ),
     )
 )
 # Times of the day that each mean one administration when no explicit rhythm is given. Two names for one time
@@ -68,12 +72,13 @@ _EXPLICIT: tuple[tuple[re.Pattern[str], str | float], ...] = tuple(
 _MOMENTS = re.compile(
     r"\b(?:(?:(?:every|each|in\s+the|at)\s+(?P<a>morning|afternoon|evening|night))|(?:every|each)\s+(?P<b>bedtime|noon)"
     r"|(?:at\s+|before\s+)(?P<c>bed)(?:time)?|at\s+(?P<d>noon)|(?:with|before|after)\s+(?P<e>breakfast|lunch|dinner|supper)"
-    r"|q\.?(?P<f>h\.?s)|(?P<g>nightly)|(?<=\band\s)(?P<h>evening|night|bedtime|breakfast|lunch|dinner))\b",
+    r"|q\.?\s*(?P<f>h\.?s|a\.?m|p\.?m|morning|evening|night)|(?P<g>nightly|nocte|mane)|(?<=\band\s)(?P<h>evening|night|bedtime|breakfast|lunch|dinner))\b",
     re.I,
 )
 _SAME_TIME = {
     "morning": "morning", "breakfast": "morning", "noon": "noon", "lunch": "noon", "afternoon": "noon",
     "evening": "evening", "dinner": "evening", "supper": "evening",
+    "am": "morning", "a.m": "morning", "mane": "morning", "pm": "evening", "p.m": "evening",
 }  # fmt: skip
 _WEEKDAYS = re.compile(r"\bon\s+(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b(?:[\s,]|\band\b|\w+days?\b)*", re.I)
 _MEALS = re.compile(r"\b(?:with|before|after)\s+(?:each\s+|every\s+|your\s+)?meals?\b|\bthree\s+meals\b", re.I)
@@ -139,8 +144,9 @@ def _meant(match: re.Match[str], meaning: str | float) -> tuple[float | None, fl
         return meaning, meaning
     if meaning == "unknown":
         return None, None
-    first = number_of(match["n"])
-    second = number_of(match["m"]) if match["m"] else first
+    written = match.groupdict()
+    first = number_of(written["n"] or written["q"])
+    second = number_of(written["m"]) if written["m"] else first
     if not first or not second:
         return None, None
     low, high = min(first, second), max(first, second)
