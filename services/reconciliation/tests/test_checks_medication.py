@@ -135,6 +135,18 @@ def test_a_limit_holds_for_its_population_and_indication(make, check, population
     assert verdicts(checked, ClaimKind.DOSE) == [verdict]
 
 
+@pytest.mark.parametrize(("age", "verdict"), [(60, "supported"), (70, "contradicted")])
+def test_the_limit_for_older_patients_takes_the_place_of_the_adult_one(make, check, age, verdict):
+    bodies = [
+        DoseLimit(ingredient="ibuprofen", max_daily=mg(3200)),
+        DoseLimit(ingredient="ibuprofen", max_daily=mg(1200), population="geriatric"),
+    ]
+    answer = make.evidence([make.fact(f"f{n}", body) for n, body in enumerate(bodies)], [make.drug("ibuprofen")])
+    of = make.chart(age_years=age, medications=[make.medication("ibuprofen")])
+    checked = check("Take ibuprofen 600 mg 4 times a day.", of, answer)
+    assert verdicts(checked, ClaimKind.DOSE) == [verdict]
+
+
 def test_between_two_limits_nothing_is_claimed(make, check):
     bodies = [DoseLimit(ingredient="ibuprofen", max_daily=mg(most)) for most in (1200, 3200)]
     answer = make.evidence([make.fact(f"f{n}", body) for n, body in enumerate(bodies)], [make.drug("ibuprofen")])

@@ -44,8 +44,9 @@ def applicable(
 ) -> list[tuple[Fact, DoseLimit]]:
     """Return the limits for this route, this age and, where any fits, this indication.
 
-    Limits without a population are for adults; limits for a population we cannot tell are left out. A limit for
-    an indication the chart does not show is used only when there is no other: then it bounds, and is not exact.
+    Limits without a population are for adults; limits for a population we cannot tell are left out. For an older
+    patient a limit for older patients takes the place of the adult one for the same indication. A limit for an
+    indication the chart does not show is used only when there is no other: then it bounds, and is not exact.
     """
     route = drug.statement.route or (route_of(drug.order.route) if drug.order else None)
     fitting = [
@@ -54,6 +55,8 @@ def applicable(
         if _route_fits(route_of(limit.route) if limit.route else None, route)
         and _population_fits(limit.population, chart.age_years)
     ]
+    replaced = {limit.indication for _, limit in fitting if _for_older(limit)}
+    fitting = [one for one in fitting if _for_older(one[1]) or one[1].indication not in replaced]
     words = _indication_words(drug, chart)
     for_indication = [one for one in fitting if one[1].indication and _content(one[1].indication) & words]
     general = [one for one in fitting if not one[1].indication]
@@ -98,6 +101,10 @@ def _population_fits(population: str | None, age: int | None) -> bool:
     if _CHILD.search(population):
         return not adult
     return bool(_OLDER.search(population)) and age is not None and age >= 65
+
+
+def _for_older(limit: DoseLimit) -> bool:
+    return limit.population is not None and _OLDER.search(limit.population) is not None
 
 
 def _indication_words(drug: DraftedDrug, chart: Chart) -> set[str]:
