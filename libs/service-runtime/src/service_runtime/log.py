@@ -22,6 +22,7 @@ class LogCode(StrEnum):
     SECRET_STORE_LOGIN = "secret-store.login"  # noqa: S105  a log code, not a secret
     SECRET_STORE_LOGIN_REFUSED = "secret-store.login-refused"  # noqa: S105  a log code, not a secret
     SECRET_STORE_UNAVAILABLE = "secret-store.unavailable"  # noqa: S105  a log code, not a secret
+    NOTIFICATION_REFUSED = "notification.refused"
     EVENT_STORED = "event.stored"
     EVENT_DUPLICATE = "event.duplicate"
     EVENT_PROCESSED = "event.processed"
@@ -34,6 +35,12 @@ class LogCode(StrEnum):
     SUBSCRIPTION_RENEWED = "subscription.renewed"
     SUBSCRIPTION_PRESENT = "subscription.present"
     SUBSCRIPTION_FAILED = "subscription.failed"
+    SUBSCRIPTION_SILENT = "subscription.silent"
+    SUBSCRIPTION_RESTARTED = "subscription.restarted"
+    SUBSCRIPTION_GAP = "subscription.gap"
+    OUTBOUND_REFUSED = "outbound.refused"
+    EHR_PAUSED = "ehr.paused"
+    EHR_REACHED = "ehr.reached"
     LAUNCH_STARTED = "launch.started"
     LAUNCH_REFUSED = "launch.refused"
     LAUNCH_COMPLETED = "launch.completed"
@@ -51,6 +58,11 @@ class LogCode(StrEnum):
     EVIDENCE_UNAVAILABLE = "evidence.unavailable"
     DRAFTING_UNAVAILABLE = "drafting.unavailable"
     RECONCILIATION_FINISHED = "reconciliation.finished"
+    ORDERS_CHECKED = "orders.checked"
+    CDS_ANSWERED = "cds.answered"
+    CDS_NOT_REPEATED = "cds.not-repeated"
+    CDS_FEEDBACK = "cds.feedback"
+    CDS_CLIENT_REFUSED = "cds.client-refused"
 
 
 LOG_FIELDS = frozenset(

@@ -12,6 +12,8 @@ from service_runtime.service_auth import ServiceAuth
 
 from facade.ehr.assertion import ClientAssertions
 from facade.ehr.connections import EhrConnections
+from facade.ehr.origins import origin_of
+from facade.ehr.outbound import outbound_client
 from facade.ehr.registry import EhrRegistry
 from facade.jwt_keys import RemoteKeySets
 from facade.pipeline.drafting import Drafting
@@ -81,8 +83,11 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     ehrs = EhrRegistry.from_file(settings.ehrs_file)
     cipher = EnvelopeCipher(secrets, PHI_KEY)
     service_auth = ServiceAuth(secrets)
-    http = httpx.AsyncClient(
-        timeout=settings.ehr_timeout_s, limits=httpx.Limits(max_connections=settings.ehr_connections)
+    http = outbound_client(
+        ehrs.origins,
+        [origin_of(settings.reconciliation_url), origin_of(settings.retrieval_url)],
+        timeout_s=settings.ehr_timeout_s,
+        connections=settings.ehr_connections,
     )
     database = Database(settings.database_url, lambda: _database_password(secrets))
     assertions = ClientAssertions(secrets)

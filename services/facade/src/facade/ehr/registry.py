@@ -32,6 +32,11 @@ class EhrRegistry:
     def __iter__(self) -> Iterator[Ehr]:
         return iter(self._by_id.values())
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Every origin that may be connected to, with the id of the EHR (the first, where two share one)."""
+        return {origin: ehr.id for ehr in reversed(self._by_id.values()) for origin in ehr.allowed_origins}
+
     def get(self, ehr_id: str) -> Ehr:
         """Return the EHR called ``ehr_id``; raise ``UnknownEhr``."""
         try:

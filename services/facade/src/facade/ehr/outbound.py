@@ -1,0 +1,220 @@
+"""The one HTTP client for everything outside this process: it reaches registered origins and no other.
+
+Whether a URL comes from an administrator, a discovery document, a reference or a ``next`` link: an origin that is not
+registered is refused before a name is resolved or a socket opened. Redirects are not followed, answers are limited in
+size and total time, cookies are not kept, proxies of the environment are not used, TLS is verified as usual.
+
+OutboundRefused (an ``httpx.TransportError``)
+├── OriginNotRegistered   the URL leads elsewhere
+├── AnswerRefused         the answer is too large, or compressed although that was not asked for
+└── ServerPaused          the server could not be reached lately, or asked to be left alone
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+from service_runtime.log import LogCode, log
+
+from facade.ehr.breaker import Breaker, retry_after_s
+from facade.ehr.connecting import CheckedAddresses, Resolver, resolve
+from facade.ehr.origins import origin_of
+
+__all__ = [
+    "SMALL_ANSWER",
+    "AnswerRefused",
+    "OriginNotRegistered",
+    "OutboundRefused",
+    "OutboundTransport",
+    "ServerPaused",
+    "outbound_client",
+]
+
+_MAX_BYTES = 33_554_432
+_TOTAL_S = 30.0
+
+SMALL_ANSWER = {"max_bytes": 262_144, "total_s": 10.0}
+"""``extensions`` of a request whose answer is a small document: discovery, keys, tokens."""
+
+
+class OutboundRefused(httpx.TransportError):
+    """Base of what this client itself refuses."""
+
+
+class OriginNotRegistered(OutboundRefused):
+    """The URL does not lead to a registered origin; nothing was sent, resolved or connected."""
+
+
+class AnswerRefused(OutboundRefused):
+    """The answer is larger than allowed or encoded in a way that was not asked for."""
+
+
+class ServerPaused(OutboundRefused):
+    """The server is left alone for a while."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One origin with its own connections, so that one slow server does not use up those of another."""
+
+    transport: httpx.AsyncHTTPTransport
+    breaker: Breaker
+    ehr_id: str | None
+
+
+class OutboundTransport(httpx.AsyncBaseTransport):
+    """Sends requests to ``registered`` origins (each of an EHR, by its id) and ``own`` ones (our Serve applications).
+
+    Our own are trusted: their streams carry the deadline of a task, so no limit of size or total time is put on them.
+    """
+
+    def __init__(
+        self,
+        registered: Mapping[str, str],
+        own: Collection[str] = (),
+        *,
+        connections: int = 20,
+        resolver: Resolver = resolve,
+    ) -> None:
+        context = httpx.create_ssl_context()
+        limits = httpx.Limits(max_connections=connections)
+        self._places: dict[str, _Place] = {}
+        for origin in {*registered, *own}:
+            url = httpx.URL(origin)
+            transport = httpx.AsyncHTTPTransport(verify=context, limits=limits)
+            # httpx has no parameter for the network below its pool; a test holds that this one is used.
+            transport._pool = httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=limits.max_connections,
+                keepalive_expiry=limits.keepalive_expiry,
+                network_backend=CheckedAddresses(
+                    url.raw_host.decode("ascii"),
+                    url.port or {"http": 80, "https": 443}[url.scheme],
+                    any_address=origin in own,
+                    resolver=resolver,
+                ),
+            )
+            self._places[origin] = _Place(transport, Breaker(), None if origin in own else registered[origin])
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send ``request``; raise ``OutboundRefused`` or another ``httpx.TransportError``."""
+        place = self._place(request.url)
+        if place.ehr_id is None:
+            return await place.transport.handle_async_request(request)
+        total_s = float(request.extensions.get("total_s", _TOTAL_S))
+        if not place.breaker.admits(total_s):
+            raise ServerPaused("the server is left alone for a while")
+        deadline = asyncio.get_running_loop().time() + total_s
+        try:
+            response = await self._send(place, request, deadline)
+        except asyncio.CancelledError:
+            place.breaker.gave_up()
+            raise
+        except httpx.TransportError:
+            if place.breaker.failed():
+                log(LogCode.EHR_PAUSED, level=logging.WARNING, ehr=place.ehr_id, reason="transport")
+            raise
+        wait_s = retry_after_s(response.status_code, response.headers.get("retry-after"))
+        if place.breaker.answered(wait_s):
+            log(LogCode.EHR_REACHED, ehr=place.ehr_id)
+        if wait_s:
+            log(
+                LogCode.EHR_PAUSED,
+                level=logging.WARNING,
+                ehr=place.ehr_id,
+                reason="retry-after",
+                status=response.status_code,
+            )
+        return await _bounded(response, int(request.extensions.get("max_bytes", _MAX_BYTES)), deadline)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for place in self._places.values():
+            await place.transport.aclose()
+
+    def _place(self, url: httpx.URL) -> _Place:
+        try:
+            return self._places[origin_of(url)]
+        except (ValueError, KeyError):
+            log(LogCode.OUTBOUND_REFUSED, level=logging.WARNING, reason="origin-not-registered")
+            raise OriginNotRegistered("the URL does not lead to a registered origin") from None
+
+    async def _send(self, place: _Place, request: httpx.Request, deadline: float) -> httpx.Response:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await place.transport.handle_async_request(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout("no answer in time", request=request) from None
+
+
+async def _bounded(response: httpx.Response, max_bytes: int, deadline: float) -> httpx.Response:
+    reason, length = None, response.headers.get("content-length", "")
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        # What a few bytes unfold to is not known before they are unfolded.
+        reason = "encoded"
+    elif length.isdecimal() and int(length) > max_bytes:
+        reason = "too-large"
+    if reason is not None:
+        await response.aclose()
+        log(LogCode.OUTBOUND_REFUSED, level=logging.WARNING, reason=reason)
+        raise AnswerRefused(reason)
+    # A cookie would be kept for the next request, which may be another clinician's.
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"set-cookie"]
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    return httpx.Response(
+        response.status_code,
+        headers=headers,
+        stream=_BoundedStream(response.stream, max_bytes, deadline),
+        extensions=response.extensions,
+    )
+
+
+class _BoundedStream(httpx.AsyncByteStream):
+    """The bytes of an answer, up to a size and a moment."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int, deadline: float) -> None:
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._deadline = deadline
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        received = 0
+        parts = aiter(self._stream)
+        while True:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    part = await anext(parts)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise httpx.ReadTimeout("the answer takes too long") from None
+            received += len(part)
+            if received > self._max_bytes:
+                log(LogCode.OUTBOUND_REFUSED, level=logging.WARNING, reason="too-large")
+                raise AnswerRefused("too-large")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def outbound_client(
+    registered: Mapping[str, str],
+    own: Collection[str] = (),
+    *,
+    timeout_s: float,
+    connections: int = 20,
+    **more: Any,
+) -> httpx.AsyncClient:
+    """Return the client; ``timeout_s`` is for each wait (connection, bytes), beside the limit of the whole."""
+    return httpx.AsyncClient(
+        transport=OutboundTransport(registered, own, connections=connections, **more),
+        timeout=timeout_s,
+        trust_env=False,
+        follow_redirects=False,
+        headers={"Accept-Encoding": "identity", "User-Agent": "Preceptor"},
+    )
