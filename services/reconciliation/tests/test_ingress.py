@@ -7,6 +7,7 @@ from litestar.testing import TestClient
 from reconciliation.ingress import NDJSON, build_ingress
 from reconciliation.reconcile import Reconciler
 from service_contracts.drafts import DraftFinished, DraftSentence, DraftStarted, ModelIdentity, SectionKey
+from service_contracts.order_checks import OrderCheckAnswer
 from service_contracts.reconciliation import ReconcileRequest, reconcile_event
 from service_runtime.secrets import SecretStoreUnavailable
 
@@ -96,3 +97,16 @@ def test_a_body_that_is_no_json_or_too_large_is_refused(client):
 def test_another_path_is_not_found_and_health_needs_no_token(client):
     assert client.get("/v1/nothing").json()["code"] == "request-refused"
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_orders_are_checked_in_one_answer(client, make):
+    body = {
+        "chart": make.chart().model_dump(mode="json"),
+        "orders": [make.medication("Metformin", 500, times=2).model_dump(mode="json")],
+        "budget_ms": 400,
+    }
+    answer = client.post("/v1/order-checks", json=body, headers=TOKEN | {"X-Request-Id": "r-2"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (200, "r-2")
+    assert OrderCheckAnswer.model_validate(answer.json()).claims
+    assert client.post("/v1/order-checks", json=body).status_code == 401
+    assert client.post("/v1/order-checks", json=body | {"surname": "Marked"}, headers=TOKEN).status_code == 400

@@ -212,11 +212,13 @@ class ResolvedSubject(Contract):
 
     ``ingredients`` are normalised lower-case ingredient names of a drug (several for a combination), or for
     an allergen the ingredients and ``class:NAME`` it stands for. Empty means unknown: never read as safe.
+    ``classes`` are the names of the pharmacological classes that a drug's ingredients belong to.
     """
 
     subject: Subject
     ingredients: tuple[str, ...] = ()
     fact_ids: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 class Evidence(Contract):

@@ -36,6 +36,7 @@ class ClaimKind(StrEnum):
     INTERACTION = "interaction"
     RENAL = "renal"
     ALLERGY = "allergy"
+    DUPLICATE = "duplicate"
     ACTIVITY = "activity"
     FOLLOW_UP = "follow-up"
     FORMULARY = "formulary"

@@ -21,12 +21,16 @@ __all__ = ["Case", "DraftedDrug", "build_case", "drug_names_in"]
 
 @dataclass(frozen=True)
 class DraftedDrug:
-    """A medicine the draft speaks of, with its order in the chart (None when there is none)."""
+    """A medicine the draft speaks of, with its order in the chart (None when there is none).
+
+    Only medicines that are ``reviewed`` are judged; the others are what those are judged beside.
+    """
 
     sentence: Sentence
     statement: MedicationStatement
     order: ChartMedication | None
     resolved: Resolved
+    reviewed: bool = True
 
     @property
     def name(self) -> str:
@@ -41,7 +45,10 @@ class DraftedDrug:
 
 @dataclass(frozen=True)
 class Case:
-    """Everything the checks look at. ``draft_missing`` is set while or when parts of the draft are not written."""
+    """Everything the checks look at. ``draft_missing`` is set while or when parts of the draft are not written.
+
+    ``of_orders`` says that the sentences are orders of a clinician, not a draft.
+    """
 
     chart: Chart
     document: Document
@@ -50,6 +57,12 @@ class Case:
     activities: tuple[tuple[Sentence, ActivityStatement], ...]
     follow_ups: tuple[tuple[Sentence, FollowUpStatement], ...]
     draft_missing: tuple[str, ...] = ()
+    of_orders: bool = False
+
+    @property
+    def judged(self) -> list[DraftedDrug]:
+        """The medicines that are to be taken and are judged by themselves."""
+        return [drug for drug in self.drugs if drug.taken and drug.reviewed]
 
     def span(self, drug: DraftedDrug) -> Span:
         """Return the span of the instruction about ``drug``."""

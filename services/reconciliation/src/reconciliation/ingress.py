@@ -1,10 +1,11 @@
-"""The HTTP surface: POST /v1/reconciliations streams events as NDJSON, GET /healthz answers without a token."""
+"""The HTTP surface: /v1/reconciliations streams events, /v1/order-checks answers at once, /healthz needs no token."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Litestar, Request, get, post
+from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.response import Stream
+from service_contracts.order_checks import OrderCheckRequest
 from service_contracts.reconciliation import ReconcileRequest, ReconciliationFinished
 from service_contracts.tasks import Approach, choose, task
 from service_runtime.ingress import (
@@ -18,6 +19,7 @@ from service_runtime.ingress import (
 )
 from service_runtime.log import LogCode, log
 
+from reconciliation.order_checker import OrderChecker
 from reconciliation.reconcile import Reconciler
 
 __all__ = ["build_ingress"]
@@ -26,6 +28,7 @@ __all__ = ["build_ingress"]
 def build_ingress(reconciler: Reconciler, accepts: Verifier, *, max_body_bytes: int, max_budget_ms: int) -> Litestar:
     """Return the application; every route is listed here."""
     guards = [only_services(accepts)]
+    orders = OrderChecker(reconciler.evidence)
 
     @get("/healthz", sync_to_thread=False)
     def healthz() -> dict[str, str]:
@@ -38,7 +41,21 @@ def build_ingress(reconciler: Reconciler, accepts: Verifier, *, max_body_bytes: 
         _require_hybrid(wanted)
         return Stream(_lines(reconciler, wanted), media_type=NDJSON, headers=headers)
 
-    return build_service([healthz, reconciliations], max_body_bytes=max_body_bytes)
+    @post("/v1/order-checks", guards=guards, status_code=200)
+    async def order_checks(request: Request[Any, Any, Any]) -> Response[bytes]:
+        headers = request_id_headers(request)
+        wanted = read_contract(OrderCheckRequest, await request.body(), max_budget_ms)
+        answer = await orders.check(wanted)
+        log(
+            LogCode.ORDERS_CHECKED,
+            count=len(wanted.orders),
+            claims=len(answer.claims),
+            flags=len(answer.flags),
+            elapsed_ms=round(sum(one.elapsed_ms for one in answer.timings)),
+        )
+        return Response(answer.model_dump_json().encode(), media_type=MediaType.JSON, headers=headers)
+
+    return build_service([healthz, reconciliations, order_checks], max_body_bytes=max_body_bytes)
 
 
 def _require_hybrid(wanted: ReconcileRequest) -> None:

@@ -28,10 +28,14 @@ _Body = TypeVar("_Body")
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a name was understood as; ``reason`` says why ``ingredients`` is empty when it is."""
+    """What a name was understood as; ``reason`` says why ``ingredients`` is empty when it is.
+
+    ``classes`` are those that facts speak of, ``pharmacological`` those a drug is of by its ingredients.
+    """
 
     ingredients: tuple[str, ...] = ()
     classes: frozenset[str] = frozenset()
+    pharmacological: frozenset[str] = frozenset()
     fact_ids: frozenset[str] = frozenset()
     reason: NotCheckedReason | None = None
 
@@ -64,6 +68,7 @@ class Knowledge:
                 self._resolved[key] = Resolved(
                     ingredients,
                     frozenset(classes),
+                    frozenset(one.classes),
                     frozenset(one.fact_ids) & self.facts.keys(),
                     None if found else NotCheckedReason.UNRESOLVED,
                 )

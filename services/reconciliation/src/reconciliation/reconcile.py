@@ -51,7 +51,7 @@ class Reconciler:
 
     def __init__(self, drafting: Drafting, evidence: EvidenceSource, timeouts: Timeouts | None = None) -> None:
         self._drafting = drafting
-        self._evidence = evidence
+        self.evidence = evidence
         self._timeouts = timeouts or Timeouts()
 
     async def reconcile(self, request: ReconcileRequest) -> AsyncIterator[ReconcileEvent]:
@@ -104,7 +104,7 @@ class Reconciler:
     async def _ask(self, query: EvidenceQuery, names: frozenset[str], news: asyncio.Queue[_News]) -> None:
         answer: Evidence | None = None
         try:
-            answer = await asyncio.wait_for(self._evidence.evidence(query), self._timeouts.evidence_ms / 1000)
+            answer = await asyncio.wait_for(self.evidence.evidence(query), self._timeouts.evidence_ms / 1000)
         except (EvidenceUnavailable, TimeoutError):
             answer = None
         await news.put(_EvidenceEnded(names, answer))

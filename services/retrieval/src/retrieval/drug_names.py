@@ -119,12 +119,14 @@ class NameTable:
         self._names: dict[str, tuple[str, ...]] = {}
         self._codes: dict[str, tuple[str, ...]] = {}
         self._classes: dict[str, set[str]] = {}
+        self._class_names: dict[str, str] = {}
         aliases: dict[str, str] = {}
         seen: set[str] = set()
         products = []
         for one in names:
             if one.name.startswith(CLASS_PREFIX):
                 self._classes.setdefault(class_key(one.name), set()).update(one.ingredients)
+                self._class_names.setdefault(class_key(one.name), one.name.removeprefix(CLASS_PREFIX))
                 continue
             products.append(one)
             key = one.name.strip().lower()
@@ -147,6 +149,10 @@ class NameTable:
             name = ingredient.strip().lower()
             if not name.startswith(CLASS_PREFIX):
                 self._names.setdefault(name, (name,))
+        self._classes_of: dict[str, set[str]] = {}
+        for key, members in self._classes.items():
+            for member in members:
+                self._classes_of.setdefault(self._canonical(member), set()).add(self._class_names[key])
 
     def _canonical(self, ingredient: str) -> str:
         name = ingredient.strip().lower()
@@ -186,3 +192,7 @@ class NameTable:
     def members(self, class_name: str) -> frozenset[str]:
         """Return the ingredients of a class, none when the class is unknown."""
         return frozenset(self._canonical(one) for one in self._classes.get(class_key(class_name), ()))
+
+    def classes_of(self, ingredients: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the classes that any of ``ingredients`` belongs to."""
+        return tuple(sorted({name for one in ingredients for name in self._classes_of.get(one, ())}))

@@ -161,7 +161,10 @@ class _Search:
         facts += self._allergy_facts(set(ingredients), set())
         facts += self._formulary(subject, frozenset(ingredients))
         return ResolvedSubject(
-            subject=subject, ingredients=(*ingredients, *sorted(classes)), fact_ids=self._keep(facts)
+            subject=subject,
+            ingredients=(*ingredients, *sorted(classes)),
+            fact_ids=self._keep(facts),
+            classes=self._base.names.classes_of(ingredients),
         )
 
     def _two_sided(self, a: frozenset[str], b: frozenset[str]) -> bool:

@@ -64,6 +64,7 @@ _ISSUE_CODES: dict[ClaimKind, dict[str, str]] = {
     ClaimKind.RENAL: coding(_ACT_CODE, "DOSE", "Dosage problem"),
     ClaimKind.INTERACTION: coding(_ACT_CODE, "DRG", "Drug Interaction Alert"),
     ClaimKind.ALLERGY: coding(_ACT_CODE, "ALGY", "Allergy Alert"),
+    ClaimKind.DUPLICATE: coding(_ACT_CODE, "DUPTHPY", "Duplicate Therapy Alert"),
 }
 
 NOT_CHECKED_WORDS: dict[NotCheckedReason, str] = {

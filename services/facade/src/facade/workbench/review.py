@@ -23,6 +23,7 @@ _KINDS = {
     ClaimKind.INTERACTION: "Interaction",
     ClaimKind.RENAL: "Kidney function",
     ClaimKind.ALLERGY: "Allergy",
+    ClaimKind.DUPLICATE: "Duplicate",
     ClaimKind.ACTIVITY: "Activity",
     ClaimKind.FOLLOW_UP: "Follow-up",
     ClaimKind.FORMULARY: "Coverage",

@@ -30,10 +30,9 @@ def is_medicine_allergy(allergy: ChartAllergy) -> bool:
 def check_allergies(case: Case, findings: Findings) -> None:
     """Judge every medicine that is to be taken against every recorded allergy that a medicine may touch."""
     allergies = [allergy for allergy in case.chart.allergies if is_medicine_allergy(allergy)]
-    for drug in case.drugs:
-        if drug.taken:
-            for allergy in allergies:
-                _check_pair(case, findings, drug, allergy)
+    for drug in case.judged:
+        for allergy in allergies:
+            _check_pair(case, findings, drug, allergy)
 
 
 def _check_pair(case: Case, findings: Findings, drug: DraftedDrug, allergy: ChartAllergy) -> None:
@@ -49,7 +48,7 @@ def _check_pair(case: Case, findings: Findings, drug: DraftedDrug, allergy: Char
             allergy,
             assertion,
             Severity.HIGH,
-            f"The chart records an allergy to {allergy.name}; the draft tells the patient to take {what}.",
+            f"The chart records an allergy to {allergy.name}; {_tells(case)} {what}.",
             _class_fact(case, shared, allergen.classes),
         )
         return
@@ -92,6 +91,10 @@ def _check_pair(case: Case, findings: Findings, drug: DraftedDrug, allergy: Char
             )
             return
     findings.no_evidence(ClaimKind.ALLERGY, assertion, span, chart=(allergy.source,))
+
+
+def _tells(case: Case) -> str:
+    return "the order is for" if case.of_orders else "the draft tells the patient to take"
 
 
 def _class_fact(case: Case, ingredients: set[str], classes: frozenset[str] | set[str]) -> str | None:

@@ -17,10 +17,9 @@ __all__ = ["check_doses"]
 
 def check_doses(case: Case, findings: Findings) -> None:
     """Judge every medicine that is to be taken, then the sums of ingredients that several medicines share."""
-    taken = [drug for drug in case.drugs if drug.taken]
-    for drug in taken:
+    for drug in case.judged:
         _check_one(case, findings, drug)
-    _check_sums(case, findings, taken)
+    _check_sums(case, findings, [drug for drug in case.drugs if drug.taken])
 
 
 def _check_one(case: Case, findings: Findings, drug: DraftedDrug) -> None:
@@ -80,7 +79,7 @@ def _check_sums(case: Case, findings: Findings, taken: list[DraftedDrug]) -> Non
         for one in intake(drug):
             shared.setdefault(one.ingredient, []).append((drug, one))
     for ingredient, parts in shared.items():
-        if len(parts) < 2:
+        if len(parts) < 2 or not any(drug.reviewed for drug, _ in parts):
             continue
         last = parts[-1][0]
         names = joined([drug.name for drug, _ in parts])

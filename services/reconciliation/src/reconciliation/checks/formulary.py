@@ -14,9 +14,8 @@ def check_formulary(case: Case, findings: Findings) -> None:
     """Judge how the plan covers every medicine that is to be taken; without a plan there is nothing to claim."""
     if case.chart.formulary_plan is None:
         return
-    for drug in case.drugs:
-        if drug.taken:
-            _check_one(case, findings, drug)
+    for drug in case.judged:
+        _check_one(case, findings, drug)
 
 
 def _check_one(case: Case, findings: Findings, drug: DraftedDrug) -> None:

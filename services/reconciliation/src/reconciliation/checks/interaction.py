@@ -23,6 +23,8 @@ def check_interactions(case: Case, findings: Findings) -> None:
     """
     taken = _once_each([drug for drug in case.drugs if drug.taken])
     for first, second in combinations(taken, 2):
+        if not (first.reviewed or second.reviewed):
+            continue
         _judge(case, findings, second, first.name, first.resolved, first)
     for order in case.not_drafted():
         if order.change is MedicationChange.STOPPED or case.incomplete:

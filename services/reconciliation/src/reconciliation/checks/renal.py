@@ -21,9 +21,8 @@ def check_kidneys(case: Case, findings: Findings) -> None:
     A limit on creatinine clearance is never read with an eGFR in its place: without a weight it is not checked.
     """
     measures = {measure: kidney_function(case.chart, measure) for measure in ("egfr", "crcl")}
-    for drug in case.drugs:
-        if drug.taken:
-            _check_one(case, findings, drug, measures)
+    for drug in case.judged:
+        _check_one(case, findings, drug, measures)
 
 
 def _check_one(case: Case, findings: Findings, drug: DraftedDrug, measures: dict[str, KidneyFunction | None]) -> None:
