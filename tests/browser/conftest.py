@@ -83,6 +83,7 @@ def hospital(openbao: RunningOpenBao, tmp_path_factory: pytest.TempPathFactory) 
         "PRECEPTOR_FACADE_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'facade.sqlite3'}",
         "PRECEPTOR_FACADE_EHRS_FILE": str(folder / "ehrs.json"),
         "PRECEPTOR_FACADE_RECONCILIATION_URL": f"http://127.0.0.1:{reconciliation_port}",
+        "PRECEPTOR_FACADE_RETRIEVAL_URL": "http://127.0.0.1:1/retrieval",
         "PRECEPTOR_FACADE_PORT": str(facade_port),
         "PRECEPTOR_FACADE_INSTANCE": "browser-tests",
         "PRECEPTOR_FACADE_POLL_S": "0.2",

@@ -233,6 +233,7 @@ def test_the_environment_is_what_the_settings_read(monkeypatch: pytest.MonkeyPat
     facade, vault = FacadeSettings(), VaultSettings()
     assert (facade.body_max_bytes, facade.poll_s) == (2_097_152, 0.5)
     assert facade.reconciliation_url == "http://preceptor-serve-svc:8000/reconciliation"
+    assert facade.retrieval_url == "http://preceptor-serve-svc:8000/retrieval"
     assert (vault.login, vault.role, vault.address) == ("kubernetes", "facade", "https://vault.vault.svc:8200")
 
 

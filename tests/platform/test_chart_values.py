@@ -21,6 +21,7 @@ OWN: dict[tuple[str, type[BaseSettings]], set[str]] = {
         "database_url",
         "ehrs_file",
         "reconciliation_url",
+        "retrieval_url",
         "host",
         "port",
         "instance",

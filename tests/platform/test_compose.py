@@ -143,6 +143,7 @@ def test_addresses_agree() -> None:
     environment = SERVICES["facade"]["environment"]
     port = SERVE["http_options"]["port"]
     assert environment["PRECEPTOR_FACADE_RECONCILIATION_URL"] == f"http://127.0.0.1:{port}/reconciliation"
+    assert environment["PRECEPTOR_FACADE_RETRIEVAL_URL"] == f"http://127.0.0.1:{port}/retrieval"
     assert SERVE["http_options"]["host"] == "127.0.0.1"
     assert SERVICES["sandbox-ehr"]["environment"]["PRECEPTOR_SANDBOX_EHR_BASE_URL"] == "http://localhost:8100"
 

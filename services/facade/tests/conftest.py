@@ -336,6 +336,7 @@ def settings_for(sandbox: SandboxEhr, suite: Suite, tmp_path: Path) -> Callable[
             "database_url": f"sqlite+aiosqlite:///{tmp_path / 'facade.sqlite3'}",
             "ehrs_file": ehrs,
             "reconciliation_url": suite.reconciliation.url,
+            "retrieval_url": "http://127.0.0.1:1/retrieval",
             "port": sandbox.facade_port,
             "instance": "test",
             "poll_s": 0.2,

@@ -33,6 +33,7 @@ async def container(tmp_path):
         database_url=f"sqlite+aiosqlite:///{tmp_path / 'facade.sqlite3'}",
         ehrs_file=tmp_path / "ehrs.json",
         reconciliation_url="http://localhost:1/reconciliation",
+        retrieval_url="http://localhost:1/retrieval",
         readiness_timeout_s=0.5,
         notification_max_bytes=10_000,
     )

@@ -54,6 +54,7 @@ def _settings(settings: SuiteSettings, service: str) -> dict[str, str]:
                 "DATABASE_URL": f"sqlite+aiosqlite:///{settings.state / 'facade' / 'facade.sqlite3'}",
                 "EHRS_FILE": str(settings.state / "facade-ehrs.json"),
                 "RECONCILIATION_URL": f"{settings.serve_url}/reconciliation",
+                "RETRIEVAL_URL": f"{settings.serve_url}/retrieval",
                 "PORT": str(settings.facade_port),
                 "INSTANCE": "local",
             }
