@@ -1,0 +1,172 @@
+"""How a command on the index runs: it is opened with what ships, worked on with progress and stopped with care."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from service_runtime.log import configure_logging
+from service_runtime.secrets import SecretError
+from service_runtime.settings import VaultSettings
+from service_runtime.vault_store import connect_secret_store
+
+from retrieval.embedded_index import EmbeddedIndex, open_embedded_index
+from retrieval.importers.records import Importer, RecordRefused
+from retrieval.index import IndexFailure
+from retrieval.ingest import IngestReport, Refusal, ingest
+from retrieval.settings import RetrievalSettings
+from retrieval.starter import load_starter
+
+__all__ = [
+    "STOPPED",
+    "Stop",
+    "console",
+    "fail",
+    "own_settings",
+    "progress_bar",
+    "run_importer",
+    "show_refused",
+    "with_index",
+]
+
+STOPPED = 130
+"""The exit status of a run that was stopped and can be continued."""
+console = Console(stderr=True)
+_Settings = TypeVar("_Settings", RetrievalSettings, VaultSettings)
+
+
+class Stop:
+    """Ctrl-C ends a run after the batch at hand; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def __call__(self) -> bool:
+        return self.asked
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        console.print("Stopping after this batch; press Ctrl-C again to stop at once.")
+
+
+def run_importer(importer: Callable[[EmbeddedIndex], Awaitable[Importer]], paths: list[Path], again: bool) -> None:
+    """Read ``paths`` into the index and end the process; what was read before is left out unless ``again``."""
+    stop = Stop()
+
+    async def work(index: EmbeddedIndex) -> int:
+        started = time.monotonic()
+        chosen = await importer(index)
+        inputs = [one for path in paths for one in chosen.inputs(path)]
+        if not inputs:
+            console.print("There is nothing of this kind to read there.")
+            return 1
+        total = IngestReport()
+        with progress_bar() as progress:
+            for one in inputs:
+                if stop.asked:
+                    total.interrupted = True
+                    break
+                _add(total, await _one(index, chosen, one, again, progress, stop))
+        _show(total, time.monotonic() - started)
+        return STOPPED if total.interrupted else 0
+
+    with_index(work)
+
+
+async def _one(
+    index: EmbeddedIndex, importer: Importer, path: Path, again: bool, progress: Progress, stop: Stop
+) -> IngestReport:
+    try:
+        bar = progress.add_task(path.name, total=importer.count(path))
+    except RecordRefused as refusal:
+        return IngestReport(refused=[Refusal(path.name, str(refusal))])
+    return await ingest(index, importer, path, again=again, advance=lambda n: progress.advance(bar, n), stop=stop)
+
+
+def _add(total: IngestReport, one: IngestReport) -> None:
+    total.counts += one.counts
+    for name in ("facts", "passages", "names", "skipped", "empty"):
+        setattr(total, name, getattr(total, name) + getattr(one, name))
+    total.refused += one.refused
+    total.interrupted = total.interrupted or one.interrupted
+
+
+def _show(report: IngestReport, elapsed_s: float) -> None:
+    counts = report.counts
+    console.print(
+        f"{counts.added} added, {counts.replaced} replaced, {counts.unchanged} unchanged, {report.skipped} read before,"
+        f" {report.empty} with nothing to keep, {len(report.refused)} refused, in {elapsed_s:.1f} s."
+    )
+    console.print(f"Of these: {report.facts:,} facts, {report.passages:,} passages, {report.names:,} drug names.")
+    show_refused(report.refused)
+    if report.interrupted:
+        console.print("Stopped. The same command goes on from here.")
+
+
+def show_refused(refused: list[Refusal]) -> None:
+    """Print what was refused and why; of many the first fifty."""
+    if refused:
+        table = Table("refused", "why")
+        for one in refused[:50]:
+            table.add_row(one.place, one.reason)
+        console.print(table)
+        if len(refused) > 50:
+            console.print(f"and {len(refused) - 50} more")
+
+
+def progress_bar() -> Progress:
+    """Return bars for steps that can be counted."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
+def _settings(of: type[_Settings], prefix: str) -> _Settings:
+    try:
+        return of()
+    except ValidationError as error:
+        wrong = [prefix + str(one["loc"][0]).upper() for one in error.errors(include_input=False) if one["loc"]]
+        fail(f"set {', '.join(wrong)}" if wrong else f"the settings {prefix}* do not fit together")
+
+
+def own_settings() -> RetrievalSettings:
+    """Return the settings, or end the process with the names of those that are missing."""
+    return _settings(RetrievalSettings, "PRECEPTOR_RETRIEVAL_")
+
+
+def with_index(work: Callable[[EmbeddedIndex], Awaitable[int]]) -> None:
+    """Open the index, do ``work`` and end the process with the status it returns."""
+    configure_logging("retrieval")
+    settings, vault = own_settings(), _settings(VaultSettings, "PRECEPTOR_VAULT_")
+
+    async def main() -> int:
+        index = await open_embedded_index(settings.index_dir, connect_secret_store(vault), read=False)
+        try:
+            # Names and facts that ship come first: importers recognise drugs by them.
+            await load_starter(index)
+            return await work(index)
+        finally:
+            await index.close()
+
+    try:
+        sys.exit(asyncio.run(main()))
+    except IndexFailure as error:
+        fail(str(error))
+    except SecretError as error:
+        fail(f"the secret store does not answer ({type(error).__name__}): is the suite up?")
+
+
+def fail(message: str) -> NoReturn:
+    """End the process with a sentence that says what to do."""
+    console.print(message, style="red")
+    raise SystemExit(1)
