@@ -15,6 +15,9 @@ from facade.ehr.connections import EhrConnections
 from facade.ehr.origins import origin_of
 from facade.ehr.outbound import outbound_client
 from facade.ehr.registry import EhrRegistry
+from facade.fhir.access_tokens import AccessTokenVerifier
+from facade.fhir.introspection import Introspection
+from facade.fhir.tenants import home_of
 from facade.jwt_keys import RemoteKeySets
 from facade.pipeline.drafting import Drafting
 from facade.pipeline.reconciliation import HttpReconciliation, Reconciliation
@@ -29,7 +32,9 @@ from facade.store.documents import Documents
 from facade.store.inbox import Inbox
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Outbox
-from facade.subscriptions.receiver import SubscriptionReceiver, SubscriptionSecrets
+from facade.store.resources import Resources
+from facade.subscriptions.channel_secrets import ChannelSecrets
+from facade.subscriptions.receiver import SubscriptionReceiver
 
 __all__ = ["PHI_KEY", "Container", "ContainerOf", "RequestId", "build_container"]
 
@@ -61,6 +66,8 @@ class Container:
     inbox: Inbox
     outbox: Outbox
     documents: Documents
+    resources: Resources
+    access_tokens: AccessTokenVerifier
     drafting: Drafting
     signing: Signing
     receiver: SubscriptionReceiver
@@ -99,6 +106,14 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     inbox = Inbox(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry)
     outbox = Outbox(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry)
     documents = Documents(database, cipher)
+    key_sets = RemoteKeySets(http)
+    resources = Resources(
+        database,
+        cipher,
+        secrets,
+        key=PHI_KEY,
+        home=lambda ehr_id: home_of(ehrs, settings.public_base_url, ehr_id),
+    )
     server = AuthorizationServer(http, assertions)
     sessions = Sessions(database, cipher, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
     wake, written_back = asyncio.Event(), asyncio.Event()
@@ -108,7 +123,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         cipher=cipher,
         service_auth=service_auth,
         http=http,
-        key_sets=RemoteKeySets(http),
+        key_sets=key_sets,
         database=database,
         ehrs=ehrs,
         assertions=assertions,
@@ -117,6 +132,8 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         inbox=inbox,
         outbox=outbox,
         documents=documents,
+        resources=resources,
+        access_tokens=AccessTokenVerifier(key_sets, Introspection(http, assertions)),
         drafting=Drafting(
             ehrs=ehrs,
             connections=connections,
@@ -130,7 +147,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         signing=Signing(
             ehrs=ehrs, connections=connections, documents=documents, public_base_url=settings.public_base_url
         ),
-        receiver=SubscriptionReceiver(ehrs, SubscriptionSecrets(secrets), inbox),
+        receiver=SubscriptionReceiver(ehrs, ChannelSecrets(secrets), inbox),
         sessions=sessions,
         launches=Launches(
             ehrs=ehrs,
