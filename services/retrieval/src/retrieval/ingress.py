@@ -1,4 +1,4 @@
-"""The HTTP surface: POST /v1/evidence and POST /v1/passages, GET /healthz without a token."""
+"""The HTTP surface: POST /v1/evidence, /v1/passages and /v1/answers, GET /healthz without a token."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from litestar import Litestar, MediaType, Request, Response, get, post
 from pydantic import TypeAdapter
+from service_contracts.answers import Answer, AnswerQuery
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
 from service_runtime.ingress import Refused, Verifier, build_service, only_services, read_contract, request_id_headers
 from service_runtime.log import LogCode, log
@@ -38,6 +39,10 @@ class Searcher(Protocol):
         """Return the best passages for a text."""
         ...
 
+    async def answers_for(self, query: AnswerQuery) -> Answer:
+        """Return the sentences that answer a question, or why there are none."""
+        ...
+
 
 def build_ingress(
     searcher: Callable[[], Searcher], accepts: Verifier, *, max_body_bytes: int, max_budget_ms: int
@@ -66,8 +71,16 @@ def build_ingress(
         _served("/v1/passages", len(found), started)
         return Response(_PASSAGES.dump_json(found), media_type=MediaType.JSON, headers=headers)
 
+    @post("/v1/answers", guards=guards, status_code=200)
+    async def answers(request: Request[Any, Any, Any]) -> Response[bytes]:
+        started, headers = time.monotonic(), request_id_headers(request)
+        query = read_contract(AnswerQuery, await request.body(), max_budget_ms)
+        found = await searcher().answers_for(query)
+        _served("/v1/answers", len(found.sentences), started)
+        return Response(found.model_dump_json().encode(), media_type=MediaType.JSON, headers=headers)
+
     return build_service(
-        [healthz, evidence, passages], max_body_bytes=max_body_bytes, refusals={NotReady: _index_not_open}
+        [healthz, evidence, passages, answers], max_body_bytes=max_body_bytes, refusals={NotReady: _index_not_open}
     )
 
 

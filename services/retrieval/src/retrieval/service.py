@@ -5,15 +5,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+from service_contracts.answers import Abstention, Answer, AnswerQuery, QuestionKind
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
 from service_runtime.log import LogCode, log
 from service_runtime.secrets import SecretError
 
+from retrieval.answering import supported_sentences
 from retrieval.index import Index, IndexFailure
 from retrieval.ingress import NotReady
 from retrieval.starter import load_starter
 
 __all__ = ["RetrievalService"]
+
+_SOURCE_KINDS = {QuestionKind.GUIDELINE: ("guideline", "policy"), QuestionKind.LITERATURE: ("literature",)}
+_PASSAGES_READ = 24
 
 
 class RetrievalService:
@@ -40,6 +45,32 @@ class RetrievalService:
         """See ``Searcher.passages_for``; raises ``TimeoutError`` when the query's time runs out."""
         async with asyncio.timeout(query.budget_ms / 1000):
             return await self._opened().passages(query)
+
+    async def answers_for(self, query: AnswerQuery) -> Answer:
+        """See ``Searcher.answers_for``: an answer that is late is none."""
+        index = self._opened()
+        wanted = PassageQuery(
+            text=query.question,
+            limit=_PASSAGES_READ,
+            source_kinds=_SOURCE_KINDS[query.kind],
+            as_of=query.as_of,
+            budget_ms=query.budget_ms,
+        )
+        try:
+            async with asyncio.timeout(query.budget_ms / 1000):
+                version, passages = index.version, await index.passages(wanted)
+                sentences = await asyncio.to_thread(supported_sentences, query.question, passages, query.limit)
+        except TimeoutError:
+            return Answer(abstained=Abstention.DEADLINE, index_version=index.version)
+        if not sentences:
+            why = Abstention.NOT_SUPPORTED if passages else Abstention.NOTHING_FOUND
+            return Answer(abstained=why, index_version=version)
+        cited = {sentence.passage_id for sentence in sentences}
+        return Answer(
+            sentences=tuple(sentences),
+            passages=tuple(passage for passage in passages if passage.id in cited),
+            index_version=version,
+        )
 
     def _opened(self) -> Index:
         if self._index is None:
