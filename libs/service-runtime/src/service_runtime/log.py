@@ -58,6 +58,7 @@ class LogCode(StrEnum):
     EVIDENCE_UNAVAILABLE = "evidence.unavailable"
     DRAFTING_UNAVAILABLE = "drafting.unavailable"
     RECONCILIATION_FINISHED = "reconciliation.finished"
+    TEXT_CHECKED = "text.checked"
     ORDERS_CHECKED = "orders.checked"
     CDS_ANSWERED = "cds.answered"
     CDS_NOT_REPEATED = "cds.not-repeated"

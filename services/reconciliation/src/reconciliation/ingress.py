@@ -1,10 +1,14 @@
-"""The HTTP surface: /v1/reconciliations streams events, /v1/order-checks answers at once, /healthz needs no token."""
+"""The HTTP surface: /v1/reconciliations streams events, /v1/checks and /v1/order-checks answer at once.
+
+/healthz needs no token.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.response import Stream
+from service_contracts.checks import CheckRequest
 from service_contracts.order_checks import OrderCheckRequest
 from service_contracts.reconciliation import ReconcileRequest, ReconciliationFinished
 from service_contracts.tasks import Approach, choose, task
@@ -21,6 +25,7 @@ from service_runtime.log import LogCode, log
 
 from reconciliation.order_checker import OrderChecker
 from reconciliation.reconcile import Reconciler
+from reconciliation.text_checker import TextChecker
 
 __all__ = ["build_ingress"]
 
@@ -28,7 +33,7 @@ __all__ = ["build_ingress"]
 def build_ingress(reconciler: Reconciler, accepts: Verifier, *, max_body_bytes: int, max_budget_ms: int) -> Litestar:
     """Return the application; every route is listed here."""
     guards = [only_services(accepts)]
-    orders = OrderChecker(reconciler.evidence)
+    orders, texts = OrderChecker(reconciler.evidence), TextChecker(reconciler.evidence)
 
     @get("/healthz", sync_to_thread=False)
     def healthz() -> dict[str, str]:
@@ -55,7 +60,21 @@ def build_ingress(reconciler: Reconciler, accepts: Verifier, *, max_body_bytes: 
         )
         return Response(answer.model_dump_json().encode(), media_type=MediaType.JSON, headers=headers)
 
-    return build_service([healthz, reconciliations, order_checks], max_body_bytes=max_body_bytes)
+    @post("/v1/checks", guards=guards, status_code=200)
+    async def checks(request: Request[Any, Any, Any]) -> Response[bytes]:
+        headers = request_id_headers(request)
+        wanted = read_contract(CheckRequest, await request.body(), max_budget_ms)
+        answer = await texts.check(wanted)
+        log(
+            LogCode.TEXT_CHECKED,
+            count=len(wanted.sections),
+            claims=len(answer.claims),
+            flags=len(answer.flags),
+            elapsed_ms=round(sum(one.elapsed_ms for one in answer.timings)),
+        )
+        return Response(answer.model_dump_json().encode(), media_type=MediaType.JSON, headers=headers)
+
+    return build_service([healthz, reconciliations, order_checks, checks], max_body_bytes=max_body_bytes)
 
 
 def _require_hybrid(wanted: ReconcileRequest) -> None:
