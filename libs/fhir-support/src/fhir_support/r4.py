@@ -10,7 +10,7 @@ from typing import Any
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-__all__ = ["Resource", "ResourceInvalid", "dump", "validated"]
+__all__ = ["Resource", "ResourceInvalid", "dump", "summary_elements", "validated"]
 
 Resource = dict[str, Any]
 
@@ -41,6 +41,11 @@ def validated(resource: Resource) -> Resource:
         raise ResourceInvalid(resource_type, (".",)) from None
     answer: Resource = json.loads(parsed.model_dump_json())
     return answer
+
+
+def summary_elements(resource_type: str) -> tuple[str, ...]:
+    """Return the elements of a type that belong to its summary (R4, "Summary"); raise ``LookupError``."""
+    return tuple(get_fhir_model_class(resource_type).summary_elements_sequence())
 
 
 def dump(resource: Resource) -> bytes:

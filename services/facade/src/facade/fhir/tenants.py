@@ -1,11 +1,16 @@
-"""One FHIR base per registered EHR, and the short form ``/fhir`` where there is only one."""
+"""One FHIR base per registered EHR, the short form ``/fhir`` where there is only one, and CORS for all of them.
+
+Any origin may call: nothing here is opened by a cookie, and a page that holds a token could use it from anywhere.
+"""
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from fhir_support.errors import NotFound
 from litestar import Request
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from facade.ehr.registry import EhrRegistry, UnknownEhr
 from facade.fhir.home import Home
@@ -16,6 +21,15 @@ _PREFIX = "/fhir"
 # An EHR's id is lower case; ``metadata`` alone could be taken for one.
 _TENANT = re.compile(r"/fhir/(?!metadata(?:/|$))([a-z0-9][a-z0-9-]{0,31})(?=/|$)", re.ASCII)
 _SHORT = "facade.fhir.short"
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "Accept, Authorization, Content-Type, If-Modified-Since, If-None-Match, Prefer, X-Request-Id"
+    ),
+    "Access-Control-Expose-Headers": "Content-Location, ETag, Last-Modified, Location, WWW-Authenticate, X-Request-Id",
+    "Access-Control-Max-Age": "600",
+}
 
 
 def home_of(ehrs: EhrRegistry, public_base_url: str, ehr_id: str) -> Home:
@@ -41,13 +55,30 @@ def tenants(app: ASGIApp, ehrs: EhrRegistry) -> ASGIApp:
     only = next(iter(ehrs)).id if len(list(ehrs)) == 1 else None
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and only is not None:
-            path = scope["path"]
-            if (path == _PREFIX or path.startswith(f"{_PREFIX}/")) and not _TENANT.match(path):
-                written_out = f"{_PREFIX}/{only}{path[len(_PREFIX) :]}"
-                copy: dict[str, Any] = {**scope, "path": written_out, "raw_path": written_out.encode(), _SHORT: True}
-                await app(copy, receive, send)  # type: ignore[arg-type]  # a scope with one key of our own
-                return
-        await app(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path != _PREFIX and not path.startswith(f"{_PREFIX}/"):
+            await app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                for name, value in _CORS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if only is not None and not _TENANT.match(path):
+            written_out = f"{_PREFIX}/{only}{path[len(_PREFIX) :]}"
+            # A scope may hold keys of ours; the outer one stays as it is, for it is what is logged.
+            scope = cast("Scope", {**scope, "path": written_out, "raw_path": written_out.encode(), _SHORT: True})
+        if scope["type"] == "http" and scope["method"] == "OPTIONS" and _is_preflight(scope["headers"]):
+            await sending({"type": "http.response.start", "status": 204, "headers": []})
+            await sending({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        await app(scope, receive, sending)
 
     return wrapped
+
+
+def _is_preflight(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"access-control-request-method" for name, _ in headers)
