@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from fhir_support.errors import ServiceUnavailable
 from joserfc import jws, jwt
@@ -69,7 +69,7 @@ class AccessTokenVerifier:
                 return None
         if registered.introspection_endpoint is None:
             return _claims(signed) if signed is not None else None
-        introspected = await self._introspection.ask(registered, token)
+        introspected = await self._introspection.ask(ehr, token)
         # RFC 7662 leaves the audience out where it likes. Without one, and without a signature that names one, a token
         # for any other server of the same issuer would open ours.
         required = ("aud",) if signed is None else ()
@@ -124,7 +124,7 @@ def _is_audience(unverified: object, home: Home) -> bool:
     return len(audiences) <= _MAX_AUDIENCES and any(base in audiences for base in home.bases)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

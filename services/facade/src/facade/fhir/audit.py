@@ -80,5 +80,4 @@ class Auditor:
 
 
 def _patients(found: Iterable[StoredResource]) -> list[str | None]:
-    patients: list[str | None] = sorted({patient for stored in found for patient in stored.about})
-    return patients or [None]
+    return [*sorted({patient for stored in found for patient in stored.about})] or [None]

@@ -4,7 +4,6 @@ An answer is kept for a few seconds, so that a page of reads is one question; a 
 than that. When the server does not answer, what it last said counts for at most half a minute, then nothing does.
 """
 
-import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -15,15 +14,14 @@ import httpx
 from fhir_support.errors import ServiceUnavailable
 from service_runtime.secrets import SecretError
 
+from facade.ehr.asking import AskFailed, ServerRefused, ask
 from facade.ehr.assertion import ASSERTION_TYPE, ClientAssertions
-from facade.ehr.registry import AccessTokens
+from facade.ehr.registry import Ehr
 
 __all__ = ["Introspection"]
 
 _KEEP_S = 5.0
 _KEEP_WITHOUT_ANSWER_S = 30.0
-_TIMEOUT_S = 2.0
-_MAX_BYTES = 65_536
 _MAX_HELD = 2_048
 
 
@@ -38,15 +36,15 @@ class Introspection:
         self._clock = clock
         self._held: OrderedDict[str, tuple[float, Mapping[str, Any] | None]] = OrderedDict()
 
-    async def ask(self, registered: AccessTokens, token: str) -> Mapping[str, Any] | None:
+    async def ask(self, ehr: Ehr, unverified_token: str) -> Mapping[str, Any] | None:
         """Return the members of an active token's answer, None when it is not active; raise ``ServiceUnavailable``."""
-        digest = hashlib.sha256(f"{registered.introspection_endpoint}\n{token}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{ehr.id}\n{unverified_token}".encode()).hexdigest()
         held, now = self._held.get(digest), self._clock()
         if held is not None and now - held[0] < _KEEP_S:
             return held[1]
         try:
-            answer = await self._request(registered, token)
-        except (httpx.HTTPError, SecretError, TimeoutError, ValueError, RecursionError):
+            answer = await self._request(ehr, unverified_token)
+        except (AskFailed, SecretError):
             if held is not None and now - held[0] < _KEEP_WITHOUT_ANSWER_S:
                 return held[1]
             raise ServiceUnavailable("The authorization server cannot be asked now.") from None
@@ -56,30 +54,22 @@ class Introspection:
             self._held.popitem(last=False)
         return answer
 
-    async def _request(self, registered: AccessTokens, token: str) -> Mapping[str, Any] | None:
-        endpoint, client_id = registered.introspection_endpoint, registered.introspection_client_id
-        if endpoint is None or client_id is None:
-            raise ValueError("introspection is not registered")
+    async def _request(self, ehr: Ehr, unverified_token: str) -> Mapping[str, Any] | None:
+        registered = ehr.access_tokens
+        if registered is None or registered.introspection_endpoint is None or not registered.introspection_client_id:
+            raise ServerRefused("introspection-not-registered")
+        assertion = await self._assertions.make(
+            client_id=registered.introspection_client_id,
+            token_url=registered.introspection_endpoint,
+            algorithm=ehr.signing_algorithm,
+        )
         form = {
-            "token": token,
+            "token": unverified_token,
             "token_type_hint": "access_token",
             "client_assertion_type": ASSERTION_TYPE,
-            "client_assertion": await self._assertions.make(client_id=client_id, token_url=endpoint),
+            "client_assertion": assertion,
         }
-        async with (
-            asyncio.timeout(_TIMEOUT_S),
-            self._http.stream(
-                "POST", endpoint, data=form, headers={"Accept": "application/json"}, follow_redirects=False
-            ) as response,
-        ):
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _MAX_BYTES:
-                    raise ValueError("the answer is too long")
-        if response.status_code != 200:
-            raise ValueError("the authorization server refuses to say")
-        answer = httpx.Response(200, content=bytes(body)).json()
-        if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
-            raise ValueError("not an introspection response")
+        answer = await ask(self._http, "POST", registered.introspection_endpoint, form=form)
+        if not isinstance(answer.get("active"), bool):
+            raise ServerRefused("not-an-introspection-response")
         return answer if answer["active"] else None

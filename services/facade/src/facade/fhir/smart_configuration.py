@@ -4,15 +4,16 @@ We issue none ourselves: the endpoints are those of the registered EHR's authori
 configuration and kept for a while. Each EHR has a base of its own, so there is never a choice between two.
 """
 
-import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 from fhir_support.errors import ServiceUnavailable
 
+from facade.ehr.asking import AskFailed, ServerRefused, ask
+from facade.ehr.discovery import require_registered
 from facade.ehr.registry import Ehr
 from facade.fhir.served import SERVED
 
@@ -20,9 +21,6 @@ __all__ = ["AuthorizationServers", "smart_configuration"]
 
 _KEEP_S = 300.0
 _KEEP_WITHOUT_ANSWER_S = 86_400.0
-_TIMEOUT_S = 2.0
-_MAX_BYTES = 262_144
-
 # What is true of our base when it is true of the authorization server. Launch contexts, banners and styles are the
 # EHR's own affair: it does not launch apps into this base.
 _CAPABILITIES = (
@@ -68,31 +66,25 @@ class AuthorizationServers:
         if held is not None and now - held[0] < _KEEP_S:
             return held[1]
         try:
-            answer = await self._read(f"{ehr.issuer}/.well-known/smart-configuration")
-        except (httpx.HTTPError, TimeoutError, ValueError, RecursionError):
+            answer = await self._read(ehr)
+        except AskFailed:
             if held is not None and now - held[0] < _KEEP_WITHOUT_ANSWER_S:
                 return held[1]
             raise ServiceUnavailable("The authorization server cannot be asked now.") from None
         self._held[ehr.id] = (now, answer)
         return answer
 
-    async def _read(self, url: str) -> Mapping[str, Any]:
-        body = bytearray()
-        async with (
-            asyncio.timeout(_TIMEOUT_S),
-            self._http.stream("GET", url, headers={"Accept": "application/json"}, follow_redirects=False) as response,
-        ):
-            if response.status_code != 200:
-                raise ValueError("no configuration")
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _MAX_BYTES:
-                    raise ValueError("the configuration is too long")
-        answer = json.loads(body)
-        if not isinstance(answer, dict) or not all(_is_url(answer.get(name)) for name in _ENDPOINTS[:2]):
-            raise ValueError("the configuration lacks an endpoint")
+    async def _read(self, ehr: Ehr) -> Mapping[str, Any]:
+        """Return the document with absolute addresses, and none of an origin that is not registered."""
+        answer = dict(await ask(self._http, "GET", f"{ehr.fhir_base}/.well-known/smart-configuration"))
+        for name in (*_ENDPOINTS, "issuer", "jwks_uri"):
+            if isinstance(answer.get(name), str):
+                answer[name] = urljoin(f"{ehr.fhir_base}/", answer[name])
+                require_registered(ehr, answer[name])
+        if not all(_is_url(answer.get(name)) for name in _ENDPOINTS[:2]):
+            raise ServerRefused("smart-configuration-incomplete")
         if "S256" not in _texts(answer, "code_challenge_methods_supported"):
-            raise ValueError("the authorization server does not know S256")
+            raise ServerRefused("pkce-s256-not-supported")
         return answer
 
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 from fhir_support.errors import NotFound
 from litestar import Request
 from litestar.datastructures import MutableScopeHeaders
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from facade.ehr.registry import EhrRegistry, UnknownEhr
 from facade.fhir.home import Home
@@ -55,8 +56,8 @@ def tenants(app: ASGIApp, ehrs: EhrRegistry) -> ASGIApp:
     only = next(iter(ehrs)).id if len(list(ehrs)) == 1 else None
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"] if scope["type"] == "http" else ""
-        if path != _PREFIX and not path.startswith(f"{_PREFIX}/"):
+        path = scope["path"]
+        if scope["type"] != ScopeType.HTTP or (path != _PREFIX and not path.startswith(f"{_PREFIX}/")):
             await app(scope, receive, send)
             return
 
@@ -70,8 +71,8 @@ def tenants(app: ASGIApp, ehrs: EhrRegistry) -> ASGIApp:
         if only is not None and not _TENANT.match(path):
             written_out = f"{_PREFIX}/{only}{path[len(_PREFIX) :]}"
             # A scope may hold keys of ours; the outer one stays as it is, for it is what is logged.
-            scope = cast("Scope", {**scope, "path": written_out, "raw_path": written_out.encode(), _SHORT: True})
-        if scope["type"] == "http" and scope["method"] == "OPTIONS" and _is_preflight(scope["headers"]):
+            scope = cast("HTTPScope", {**scope, "path": written_out, "raw_path": written_out.encode(), _SHORT: True})
+        if scope["method"] == "OPTIONS" and _is_preflight(scope["headers"]):
             await sending({"type": "http.response.start", "status": 204, "headers": []})
             await sending({"type": "http.response.body", "body": b"", "more_body": False})
             return
