@@ -10,11 +10,15 @@ from service_runtime.request_id import accept_request_id, current_request_id
 
 from facade import health
 from facade.background import running
+from facade.cds_hooks import routes as cds_hooks
 from facade.container import Container
 from facade.ehr import jwks
 from facade.failures import EXCEPTION_HANDLERS
+from facade.fhir import routes as fhir
+from facade.fhir.tenants import tenants
 from facade.smart import routes as smart
 from facade.subscriptions import routes as subscriptions
+from facade.subscriptions.gate import NotificationGate
 from facade.surround import surround
 from facade.workbench import routes as workbench
 
@@ -36,6 +40,8 @@ def build_app(container: Container) -> ASGIApp:
             *subscriptions.route_handlers,
             *smart.route_handlers,
             *workbench.route_handlers,
+            *cds_hooks.route_handlers,
+            *fhir.route_handlers(),
         ],
         dependencies={
             "container": Provide(lambda: container, sync_to_thread=False),
@@ -47,4 +53,6 @@ def build_app(container: Container) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    return surround(app, https=container.settings.public_base_url.startswith("https://"))
+    https = container.settings.public_base_url.startswith("https://")
+    surrounded = surround(tenants(app, container.ehrs), https=https)
+    return NotificationGate(surrounded, ehrs=container.ehrs, secrets=container.receiver.secrets, https=https)

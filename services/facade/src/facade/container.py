@@ -10,13 +10,18 @@ from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretNotFound, SecretStore
 from service_runtime.service_auth import ServiceAuth
 
+from facade.cds_hooks.checking import HttpOrderChecks
+from facade.cds_hooks.endpoint import CdsHooks
 from facade.ehr.assertion import ClientAssertions
+from facade.ehr.client_authentication import ClientAuthentication
 from facade.ehr.connections import EhrConnections
+from facade.ehr.discovery import Discovery
 from facade.ehr.origins import origin_of
 from facade.ehr.outbound import outbound_client
 from facade.ehr.registry import EhrRegistry
 from facade.fhir.access_tokens import AccessTokenVerifier
 from facade.fhir.introspection import Introspection
+from facade.fhir.smart_configuration import AuthorizationServers
 from facade.fhir.tenants import home_of
 from facade.jwt_keys import RemoteKeySets
 from facade.pipeline.drafting import Drafting
@@ -27,6 +32,7 @@ from facade.smart.authorization_server import AuthorizationServer
 from facade.smart.launches import Launches
 from facade.smart.sessions import Sessions
 from facade.smart.user_access import UserAccess
+from facade.store.cds_cards import CdsCards
 from facade.store.database import Database
 from facade.store.documents import Documents
 from facade.store.inbox import Inbox
@@ -61,6 +67,7 @@ class Container:
     database: Database
     ehrs: EhrRegistry
     assertions: ClientAssertions
+    discovery: Discovery
     connections: EhrConnections
     reconciliation: Reconciliation
     inbox: Inbox
@@ -68,12 +75,14 @@ class Container:
     documents: Documents
     resources: Resources
     access_tokens: AccessTokenVerifier
+    authorization_servers: AuthorizationServers
     drafting: Drafting
     signing: Signing
     receiver: SubscriptionReceiver
     sessions: Sessions
     launches: Launches
     user_access: UserAccess
+    cds_hooks: CdsHooks
     wake: asyncio.Event
     written_back: asyncio.Event
 
@@ -98,7 +107,9 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     )
     database = Database(settings.database_url, lambda: _database_password(secrets))
     assertions = ClientAssertions(secrets)
-    connections = EhrConnections(ehrs, http, assertions)
+    discovery = Discovery(http)
+    authentication = ClientAuthentication(secrets, assertions, f"{settings.public_base_url}/.well-known/jwks.json")
+    connections = EhrConnections(ehrs, http, authentication, discovery)
     reconciliation = HttpReconciliation(
         http, service_auth, settings.reconciliation_url, grace_ms=settings.reconciliation_grace_ms
     )
@@ -114,7 +125,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         key=PHI_KEY,
         home=lambda ehr_id: home_of(ehrs, settings.public_base_url, ehr_id),
     )
-    server = AuthorizationServer(http, assertions)
+    server = AuthorizationServer(http, discovery, authentication, key_sets)
     sessions = Sessions(database, cipher, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
     wake, written_back = asyncio.Event(), asyncio.Event()
     return Container(
@@ -127,6 +138,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         database=database,
         ehrs=ehrs,
         assertions=assertions,
+        discovery=discovery,
         connections=connections,
         reconciliation=reconciliation,
         inbox=inbox,
@@ -134,6 +146,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         documents=documents,
         resources=resources,
         access_tokens=AccessTokenVerifier(key_sets, Introspection(http, assertions)),
+        authorization_servers=AuthorizationServers(http),
         drafting=Drafting(
             ehrs=ehrs,
             connections=connections,
@@ -159,6 +172,16 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
             public_base_url=settings.public_base_url,
         ),
         user_access=UserAccess(ehrs=ehrs, http=http, server=server, sessions=sessions),
+        cds_hooks=CdsHooks(
+            ehrs=ehrs,
+            key_sets=key_sets,
+            database=database,
+            cards=CdsCards(database, cipher),
+            documents=documents,
+            http=http,
+            checks=HttpOrderChecks(http, service_auth, settings.reconciliation_url),
+            public_base_url=settings.public_base_url,
+        ),
         wake=wake,
         written_back=written_back,
     )

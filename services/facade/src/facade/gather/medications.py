@@ -25,7 +25,7 @@ from facade.gather.elements import (
 )
 from facade.gather.sig import Sig, parse_sig
 
-__all__ = ["discharge_medications"]
+__all__ = ["active_medications", "discharge_medications", "order_medication"]
 
 _Value = TypeVar("_Value")
 
@@ -77,6 +77,29 @@ def discharge_medications(
     taken = {medication.name.casefold() for medication in listed}
     ended = [_medication(request, medications, MedicationChange.STOPPED) for request in stopped]
     return tuple(listed + [medication for medication in ended if medication.name.casefold() not in taken])
+
+
+def active_medications(
+    requests: Iterable[Mapping[str, Any]], medications: Mapping[str, Mapping[str, Any]]
+) -> tuple[ChartMedication, ...]:
+    """Return what the patient takes now by any order that is active, each drug once, by its latest order."""
+    active = (
+        dict(request)
+        for request in requests
+        if request.get("status") == "active"
+        and request.get("intent") in _ORDERED
+        and not request.get("doNotPerform")
+        and not is_in_error(dict(request))
+    )
+    latest = _latest_by_drug(active, medications).values()
+    return tuple(_medication(request, medications, MedicationChange.CONTINUED) for request in latest)
+
+
+def order_medication(
+    request: Mapping[str, Any], medications: Mapping[str, Mapping[str, Any]], change: MedicationChange
+) -> ChartMedication:
+    """Return one MedicationRequest as a chart item."""
+    return _medication(dict(request), medications, change)
 
 
 def _drug(request: Mapping[str, Any], medications: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -116,6 +116,23 @@ class Documents:
             versions=content.versions,
         )
 
+    async def unsigned(self, ehr_id: str, patient: str) -> list[StoredDocument]:
+        """Return the documents of ``patient`` (``Patient/ID``) that nobody has signed, the oldest first."""
+        query = (
+            select(DocumentRow)
+            .where(
+                DocumentRow.ehr_id == ehr_id,
+                DocumentRow.patient_key == patient_scope(ehr_id, patient),
+                DocumentRow.status == str(DocumentStatus.PRELIMINARY),
+            )
+            .order_by(DocumentRow.created_at)
+        )
+        async with self._database.reading() as session:
+            rows = (await session.scalars(query)).all()
+        encounters = [(await self._open(row)).encounter for row in rows]
+        found = [await self.get(ehr_id, encounter) for encounter in encounters]
+        return [one for one in found if one is not None and one.status is DocumentStatus.PRELIMINARY]
+
     async def sealed_row(self, stored: StoredDocument) -> dict[str, object]:
         """Return the row of a new preliminary document, to be added with ``add_row`` inside a transaction.
 
