@@ -57,11 +57,16 @@ MATRIX: tuple[tuple[str, Operation, frozenset[str]], ...] = (
     ("read a subscription's token", read(f"{KV}/facade/subscriptions/one"), FACADE),
     ("delete a subscription's token", delete(f"{KV}/facade/subscriptions/one"), NOBODY),
     ("write deeper than a subscription", send(f"{KV}/facade/subscriptions/one/two", {"data": {"a": "b"}}), NOBODY),
+    ("write a client secret", send(f"{KV}/facade/clients/one", {"data": {"secret": "x"}}), FACADE),
+    ("read a client secret", read(f"{KV}/facade/clients/one"), FACADE),
+    ("delete a client secret", delete(f"{KV}/facade/clients/one"), NOBODY),
     ("make a canary data key", data_key("canary"), EVERYONE),
     ("make a data key for the SQL store", data_key("facade-phi"), FACADE),
     ("make a data key for the index", data_key("retrieval-index"), frozenset({"retrieval"})),
     ("sign the facade's assertion", signature("facade-client-assertion"), FACADE),
     ("read the facade's public key", read("transit/keys/facade-client-assertion"), FACADE),
+    ("sign the facade's RS384 assertion", signature("facade-client-assertion-rs384"), FACADE),
+    ("read the facade's RS384 public key", read("transit/keys/facade-client-assertion-rs384"), FACADE),
     ("sign the command line's assertion", signature("cli-client-assertion"), frozenset({"cli"})),
     ("read the command line's public key", read("transit/keys/cli-client-assertion"), frozenset({"cli"})),
     ("read the facade's sealing key", read("transit/keys/facade-phi"), NOBODY),
@@ -160,7 +165,8 @@ def test_a_policy_names_every_path_in_full(path: Path) -> None:
     assert "*" not in text
     assert "sudo" not in text
     wild = [one for one in re.findall(r'path "([^"]+)"', text) if "+" in one]
-    assert wild == (["secret/data/preceptor/facade/subscriptions/+"] if path.stem == "facade" else [])
+    per_ehr = [f"secret/data/preceptor/facade/{name}/+" for name in ("subscriptions", "clients")]
+    assert wild == (per_ehr if path.stem == "facade" else [])
 
 
 def test_roles_get_short_lived_tokens_of_their_policy_alone(root: hvac.Client) -> None:

@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -14,6 +15,7 @@ from service_runtime.vault_store import connect_secret_store
 
 KEY = "facade-phi"
 SIGNING_KEY = "facade-client-assertion"
+RSA_KEY = "facade-client-assertion-rs384"
 
 
 @pytest.fixture(params=["memory", "openbao"])
@@ -92,6 +94,14 @@ async def test_a_signature_verifies_with_the_public_key(store: SecretStore) -> N
     public = load_pem_public_key((await store.public_key_pem(SIGNING_KEY)).encode())
     assert isinstance(public, ec.EllipticCurvePublicKey)
     public.verify(encode_dss_signature(r, s), b"message", ec.ECDSA(SHA384()))
+
+
+async def test_an_rs384_signature_verifies_with_the_public_key(store: SecretStore) -> None:
+    signature = await store.sign(RSA_KEY, b"message")
+    public = load_pem_public_key((await store.public_key_pem(RSA_KEY)).encode())
+    assert isinstance(public, rsa.RSAPublicKey)
+    assert public.key_size == 3072
+    public.verify(signature, b"message", PKCS1v15(), SHA384())
 
 
 async def test_the_round_trip_works(store: SecretStore) -> None:

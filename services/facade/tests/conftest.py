@@ -26,6 +26,8 @@ from facade.container import Container, build_container
 from facade.decisions import Decision, DecisionAction
 from facade.ehr.assertion import ClientAssertions
 from facade.ehr.backend_services import BackendServicesTokens
+from facade.ehr.client_authentication import ClientAuthentication
+from facade.ehr.discovery import Discovery
 from facade.ehr.registry import Ehr
 from facade.settings import FacadeSettings
 from fhir_support.client import FhirClient
@@ -320,7 +322,8 @@ async def ward(sandbox: SandboxEhr, secrets: MemorySecretStore) -> AsyncIterator
     """The ward's own access to the EHR."""
     entry = {**sandbox.entry, "backend_client_id": "ward", "backend_scopes": "system/*.cruds"}
     async with httpx.AsyncClient(timeout=10) as http:
-        tokens = BackendServicesTokens(Ehr.model_validate(entry), http, ClientAssertions(secrets, "ward"))
+        authentication = ClientAuthentication(secrets, ClientAssertions(secrets, "ward"))
+        tokens = BackendServicesTokens(Ehr.model_validate(entry), http, authentication, Discovery(http))
         yield Ward(FhirClient(sandbox.fhir_base, http, tokens))
 
 

@@ -9,7 +9,7 @@ from facade.app import build_app
 from facade.container import build_container
 from facade.settings import FacadeSettings
 from facade.store.tables import InboxRow
-from facade.subscriptions.receiver import secret_path
+from facade.subscriptions.channel_secrets import secret_path
 from litestar.testing import AsyncTestClient
 from service_runtime.secrets import MemorySecretStore, SecretStoreUnavailable
 from sqlalchemy import func, select
@@ -148,48 +148,6 @@ async def test_a_notification_is_stored_once_and_acknowledged_each_time(client, 
     assert await stored_events(container) == before + 1
 
 
-@pytest.mark.parametrize(
-    ("bodies", "kinds"),
-    [
-        ([event("1", kind="handshake")], ["catch-up"]),
-        ([event("0", kind="handshake"), event("0", kind="heartbeat")], []),
-        ([event("1"), event("2", "Encounter/2")], ["encounter", "encounter"]),
-        ([event("2", "Encounter/2"), event("1")], ["encounter", "catch-up", "encounter"]),
-        ([event("1"), event("4", "Encounter/4")], ["encounter", "encounter", "catch-up"]),
-        ([event("1"), event("1", kind="heartbeat"), event("3", kind="heartbeat")], ["encounter", "catch-up"]),
-        ([event("1"), event("0", kind="handshake"), event("1")], ["encounter", "encounter"]),
-        ([event("1", "Patient/1")], []),
-        ([event("1", "https://evil.example.org/fhir/Encounter/1")], []),
-        ([event("1", "http://localhost:1/fhir/Encounter/1")], ["encounter"]),
-    ],
-    ids=[
-        "handshake-after-events", "nothing-to-do", "in-order", "out-of-order", "gap", "gap-seen-by-heartbeat",
-        "counter-set-back", "another-type", "another-server", "absolute",
-    ],
-)  # fmt: skip
-async def test_what_a_sequence_of_notifications_asks_for(client, container, bodies, kinds):
-    for body in bodies:
-        assert (await client.post("/subscriptions/sandbox", headers=TOKEN, json=body)).status_code == 200
-    async with container.database.reading() as session:
-        rows = (await session.scalars(select(InboxRow).order_by(InboxRow.sequence))).all()
-    assert [row.kind for row in rows if row.subscription == "s"] == kinds
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "content"),
-    [
-        ("POST", "/subscriptions/sandbox", b""),
-        ("POST", "/subscriptions/sandbox", b'{"resourceType": "Encounter", "id": "1", "status": "finished"}'),
-        ("PUT", "/subscriptions/sandbox/Encounter/1", b'{"resourceType": "Encounter", "id": "1"}'),
-    ],
-)
-async def test_a_classic_rest_hook_asks_for_a_search(client, container, method, path, content):
-    assert (await client.request(method, path, headers=TOKEN, content=content)).status_code == 200
-    async with container.database.reading() as session:
-        rows = (await session.scalars(select(InboxRow).where(InboxRow.subscription == "rest-hook"))).all()
-    assert [row.kind for row in rows] == ["catch-up"]
-
-
 async def test_a_store_that_is_sealed_means_try_again_later(client, container, monkeypatch):
     async def sealed(*_, **__):
         raise SecretStoreUnavailable("sealed")
@@ -233,12 +191,17 @@ async def test_every_answer_has_an_id_and_the_security_headers(client):
 
 async def test_the_key_set_is_public_and_may_be_kept_for_a_while(client, container):
     answer = await client.get("/.well-known/jwks.json")
-    (key,) = answer.json()["keys"]
+    curve, rsa = answer.json()["keys"]
     assert answer.headers["cache-control"] == "public, max-age=300"
-    assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-384", "ES384")
-    assert "d" not in key
-    assertion = await container.assertions.make(client_id="c", token_url="https://ehr.example.org/token")
-    assert json.loads(_decoded(assertion.split(".")[0]))["kid"] == key["kid"]
+    assert (curve["kty"], curve["crv"], curve["alg"]) == ("EC", "P-384", "ES384")
+    assert (rsa["kty"], rsa["e"], rsa["alg"]) == ("RSA", "AQAB", "RS384")
+    assert curve["kid"] != rsa["kid"]
+    for key in (curve, rsa):
+        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & key.keys()
+        assertion = await container.assertions.make(
+            client_id="c", token_url="https://ehr.example.org/token", algorithm=key["alg"]
+        )
+        assert json.loads(_decoded(assertion.split(".")[0]))["kid"] == key["kid"]
 
 
 async def test_ready_tells_what_does_not_work(client, container, monkeypatch):

@@ -35,6 +35,7 @@ TRANSIT_KEYS = (
     TransitKey("facade-phi", "aes256-gcm96", derived=True),
     TransitKey("retrieval-index", "aes256-gcm96", derived=True),
     TransitKey("facade-client-assertion", "ecdsa-p384", derived=False),
+    TransitKey("facade-client-assertion-rs384", "rsa-3072", derived=False),
     TransitKey("cli-client-assertion", "ecdsa-p384", derived=False),
 )
 

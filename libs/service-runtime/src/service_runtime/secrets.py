@@ -7,7 +7,8 @@ import warnings
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA384
@@ -79,7 +80,7 @@ class SecretStore(Protocol):
         ...
 
     async def sign(self, key: str, message: bytes) -> bytes:
-        """Sign with the Transit ECDSA P-384 key ``key``; the signature is in JWS (r || s) form (ES384)."""
+        """Sign with the Transit key ``key``, as its type says: ES384 (the signature in JWS form) or RS384."""
         ...
 
     async def public_key_pem(self, key: str) -> str:
@@ -95,13 +96,17 @@ class SecretStore(Protocol):
 
 
 class MemorySecretStore:
-    """The null twin of a Vault: everything is lost with the process. It warns when made."""
+    """The null twin of a Vault: everything is lost with the process. It warns when made.
+
+    In a Vault a signing key has the type it was made with; here one whose name ends in ``-rs384`` is RSA, every other
+    is P-384.
+    """
 
     def __init__(self) -> None:
         warnings.warn("secrets are kept in memory only; use a Vault", stacklevel=2)
         self._fields: dict[str, dict[str, str]] = {}
         self._keys: dict[str, bytes] = {}
-        self._signers: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._signers: dict[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey] = {}
 
     async def read(self, path: str) -> dict[str, str]:
         """See ``SecretStore.read``."""
@@ -131,7 +136,10 @@ class MemorySecretStore:
 
     async def sign(self, key: str, message: bytes) -> bytes:
         """See ``SecretStore.sign``."""
-        r, s = decode_dss_signature(self._signer(key).sign(message, ec.ECDSA(SHA384())))
+        signer = self._signer(key)
+        if isinstance(signer, rsa.RSAPrivateKey):
+            return signer.sign(message, PKCS1v15(), SHA384())
+        r, s = decode_dss_signature(signer.sign(message, ec.ECDSA(SHA384())))
         return r.to_bytes(48, "big") + s.to_bytes(48, "big")
 
     async def public_key_pem(self, key: str) -> str:
@@ -145,7 +153,10 @@ class MemorySecretStore:
     def _key(self, name: str) -> bytes:
         return self._keys.setdefault(name, os.urandom(32))
 
-    def _signer(self, name: str) -> ec.EllipticCurvePrivateKey:
+    def _signer(self, name: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
         if name not in self._signers:
-            self._signers[name] = ec.generate_private_key(ec.SECP384R1())
+            if name.endswith("-rs384"):
+                self._signers[name] = rsa.generate_private_key(public_exponent=65_537, key_size=3072)
+            else:
+                self._signers[name] = ec.generate_private_key(ec.SECP384R1())
         return self._signers[name]

@@ -102,6 +102,8 @@ class VaultSecretStore:
                 hash_input=base64.b64encode(message).decode(),
                 hash_algorithm="sha2-384",
                 marshaling_algorithm="jws",
+                # What an RSA key would use otherwise is PSS, which is not RS384; other keys do not look at it.
+                signature_algorithm="pkcs1v15",
                 mount_point=self._settings.transit_mount,
             )
         )

@@ -17,6 +17,7 @@ def settings_for(settings_for, sandbox, tmp_path):
     def make(**changes):
         settings = settings_for(**changes)
         entry = {**sandbox.entry, "launch_scopes": f"{sandbox.entry['launch_scopes']} online_access"}
+        entry["origins"] = ["http://localhost:9"]
         settings.ehrs_file.write_text(json.dumps([entry]))
         return settings
 

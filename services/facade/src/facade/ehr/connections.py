@@ -6,8 +6,9 @@ import httpx
 from fhir_support.client import FhirClient, TokenSource
 from service_runtime.request_id import REQUEST_ID_HEADER, current_request_id
 
-from facade.ehr.assertion import ClientAssertions
 from facade.ehr.backend_services import BackendServicesTokens
+from facade.ehr.client_authentication import ClientAuthentication
+from facade.ehr.discovery import Discovery
 from facade.ehr.registry import Ehr, EhrRegistry
 
 __all__ = ["EhrConnections"]
@@ -20,11 +21,12 @@ class EhrConnections:
         self,
         ehrs: EhrRegistry,
         http: httpx.AsyncClient,
-        assertions: ClientAssertions,
+        authentication: ClientAuthentication,
+        discovery: Discovery,
         tokens: Callable[[Ehr], TokenSource] | None = None,
     ) -> None:
         self._ehrs = ehrs
-        make_tokens = tokens or (lambda ehr: BackendServicesTokens(ehr, http, assertions))
+        make_tokens = tokens or (lambda ehr: BackendServicesTokens(ehr, http, authentication, discovery))
         self._clients = {ehr.id: FhirClient(ehr.fhir_base, http, make_tokens(ehr)) for ehr in ehrs}
 
     def client(self, ehr_id: str) -> FhirClient:

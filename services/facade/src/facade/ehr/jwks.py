@@ -1,4 +1,4 @@
-"""GET /.well-known/jwks.json: the public key by which EHRs know our assertions."""
+"""GET /.well-known/jwks.json: the public keys by which EHRs know our assertions."""
 
 from typing import Any
 

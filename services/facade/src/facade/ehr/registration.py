@@ -66,7 +66,8 @@ class Ehr(_Registered):
     ``id`` is our short name for it and part of the notification address; ``issuer`` is the value of ``iss`` in a
     launch, compared character by character; ``fhir_base`` is where it is read and written. ``backend_client_id``
     and ``launch_client_id`` are what it knows us as, ``launch_client_type`` how the launched app proves itself,
-    ``signing_algorithm`` what our assertions are signed with. ``frame_ancestors`` are the origins that may show our
+    ``signing_algorithm`` what our assertions are signed with, ``assertion_jku`` whether they name our key set (only
+    where the EHR was given its address). ``frame_ancestors`` are the origins that may show our
     page in a frame. ``encounter_topic`` is the canonical URL of the topic for finished encounters,
     ``encounter_filters`` its filters (``Encounter?class=IMP``). ``origins`` are further origins that may be
     connected to for this EHR: its authorization server, its keys. ``cds_clients`` may call our CDS services and
@@ -83,6 +84,7 @@ class Ehr(_Registered):
     launch_scopes: str
     launch_client_type: ClientType = ClientType.ASYMMETRIC
     signing_algorithm: SigningAlgorithm = SigningAlgorithm.ES384
+    assertion_jku: bool = False
     frame_ancestors: tuple[_Origin, ...] = ()
     origins: tuple[_Origin, ...] = ()
     cds_clients: tuple[CdsClient, ...] = ()

@@ -9,9 +9,9 @@ from fhir_support.references import InvalidReference, resource_key
 from service_runtime.request_id import REQUEST_ID_HEADER, current_request_id
 
 from facade.ehr.registry import Ehr
-from facade.smart.authorization_server import TokenResponse
 from facade.smart.errors import ContextMissing, EhrRefused, EhrUnavailable
 from facade.smart.people import display_name, practitioner_name
+from facade.smart.token_response import TokenResponse
 
 __all__ = ["LaunchContext", "UserToken", "read_launch_context", "user_client"]
 

@@ -12,10 +12,9 @@ from service_runtime.envelope import EnvelopeCipher
 from sqlalchemy import delete
 
 from facade.ehr.registry import Ehr, EhrRegistry, UnknownEhr
-from facade.smart.authorization_server import AuthorizationServer, TokenResponse
+from facade.smart.authorization_server import AuthorizationServer
 from facade.smart.cookies import FrameCookie, cookie_name
-from facade.smart.errors import EhrRefused, IdentityRefused, LaunchExpired, UnknownIssuer
-from facade.smart.id_token import verify_id_token
+from facade.smart.errors import EhrRefused, LaunchExpired, UnknownIssuer
 from facade.smart.launch_context import read_launch_context, user_client
 from facade.smart.secret_values import challenge, hashed, random_value
 from facade.smart.sessions import NewSession, SessionContext, Sessions
@@ -114,7 +113,7 @@ class Launches:
         pending = _Pending(
             code_verifier=random_value(),
             nonce=random_value(),
-            issuer=configuration.issuer,
+            issuer=configuration.issuer or ehr.issuer,
             token_endpoint=configuration.token_endpoint,
         )
         state, browser = random_value(), random_value()
@@ -158,7 +157,9 @@ class Launches:
                 "code_verifier": pending.code_verifier,
             },
         )
-        practitioner = await self._practitioner(ehr, pending, response)
+        practitioner = await self._server.clinician(
+            ehr, pending.issuer, response.id_token, pending.nonce, self._clock().timestamp()
+        )
         client = user_client(ehr, self._http, response.access_token)
         about = await read_launch_context(ehr, client, response, practitioner)
         session = await self._sessions.open(
@@ -218,19 +219,6 @@ class Launches:
             raise LaunchExpired("state-expired")
         raw = await self._cipher.open(row.sealed, scope=_scope(row.ehr_id), aad=_place(state_hash))
         return self._ehrs.get(row.ehr_id), _Pending.model_validate_json(raw)
-
-    async def _practitioner(self, ehr: Ehr, pending: _Pending, response: TokenResponse) -> str:
-        if response.id_token is None:
-            raise IdentityRefused("id-token-missing")
-        return verify_id_token(
-            response.id_token,
-            await self._server.signing_keys(ehr, pending.issuer),
-            issuer=pending.issuer,
-            client_id=ehr.launch_client_id,
-            nonce=pending.nonce,
-            fhir_base=ehr.fhir_base,
-            now=self._clock().timestamp(),
-        )
 
 
 def _scopes(ehr: Ehr, *, standalone: bool) -> str:
