@@ -20,6 +20,7 @@ from facade.store.documents import Documents, DocumentStatus, Signature
 from facade.store.inbox import EventKind, Inbox, NewEvent
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Effect, Outbox
+from facade.store.subscriptions import Arrival
 from facade.store.tables import Base, DocumentRow, InboxRow, OutboxRow
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import DecryptionRefused, MemorySecretStore
@@ -275,17 +276,55 @@ async def test_a_final_document_takes_no_decision_and_no_late_delivery_undoes_it
         await documents.record_decision("sandbox", stored.encounter, examples.decisions()[0])
 
 
-async def test_a_subscriptions_state_never_goes_back(inbox):
-    first = await inbox.subscription("sandbox", "s")
-    assert (first.epoch, first.highest) == (0, 0)
-    for epoch, highest, wanted in [(0, 5, (0, 5)), (0, 3, (0, 5)), (1, 0, (1, 0)), (0, 9, (1, 0)), (1, 2, (1, 2))]:
-        await inbox.advance("sandbox", "s", epoch=epoch, highest=highest)
-        state = await inbox.subscription("sandbox", "s")
-        assert (state.epoch, state.highest) == wanted
+async def test_what_is_heard_of_a_subscription_never_goes_back(inbox):
+    first = await inbox.subscriptions.get("sandbox", "s")
+    assert (first.epoch, first.highest, first.through) == (0, 0, 0)
+    for arrival, wanted in [
+        (Arrival("sandbox", "s", "r", count=5), (0, 5, 0)),
+        (Arrival("sandbox", "s", "r", count=3), (0, 5, 0)),
+        (Arrival("sandbox", "s", "r", count=0, counts_anew=True, is_handshake=True), (1, 0, 0)),
+        (Arrival("sandbox", "s", "r", count=2), (1, 2, 0)),
+        (Arrival("sandbox", "s", "r", count=1, counts_anew=True, known=1), (1, 2, 0)),
+        (Arrival("sandbox", "s", "r", count=1, counts_anew=True, known=2), (2, 1, 1)),
+    ]:
+        state = (await inbox.receive(arrival, [])).state
+        assert (state.epoch, state.highest, state.through) == wanted
+        assert await inbox.subscriptions.get("sandbox", "s") == state
     later = first.since + timedelta(hours=1)
     for until in (later, first.since):
-        await inbox.caught_up("sandbox", "s", until)
-    assert (await inbox.subscription("sandbox", "s")).since == later
+        await inbox.subscriptions.caught_up("sandbox", "s", until)
+    assert (await inbox.subscriptions.get("sandbox", "s")).since == later
+
+
+async def test_a_gap_closes_when_its_numbers_come_or_are_settled(inbox):
+    async def arrive(*numbers):
+        events = [replace(event(str(n), f"Encounter/{n}"), number=n) for n in numbers]
+        return (await inbox.receive(Arrival("sandbox", "s", "r", numbers=numbers), events)).state
+
+    state = await arrive(1, 3, 6)
+    assert (state.through, state.highest) == (1, 6)
+    assert await inbox.subscriptions.missing(state) == [2, 4, 5]
+    state = await arrive(2)
+    assert (state.through, await inbox.subscriptions.missing(state)) == (3, [4, 5])
+    seen = state.highest
+    await arrive(9)
+    assert not await inbox.settle(Arrival("sandbox", "s", "r"), until=seen), "another hole was noticed meanwhile"
+    state = await inbox.subscriptions.get("sandbox", "s")
+    assert (state.through, await inbox.subscriptions.missing(state)) == (6, [7, 8])
+    assert await inbox.settle(Arrival("sandbox", "s", "r"), until=9)
+    assert (await inbox.subscriptions.get("sandbox", "s")).through == 9
+
+
+async def test_events_about_one_thing_are_claimed_together_and_finished_once(inbox):
+    await inbox.store([event(str(n), f"Encounter/{n % 2}") for n in range(4)])
+    first = await inbox.queue.claim_together("group_key")
+    assert [row.dedupe_key for row in first] == ["0", "2"]
+    await inbox.store([event("4", "Encounter/0")])
+    second = await inbox.queue.claim_together("group_key")
+    assert [row.dedupe_key for row in second] == ["1", "3"]
+    assert await inbox.queue.claim_together("group_key") == [], "the late one waits until its encounter is free"
+    await inbox.queue.finish_all(first)
+    assert [row.dedupe_key for row in await inbox.queue.claim_together("group_key")] == ["4"]
 
 
 async def test_what_is_about_a_patient_cannot_be_read_in_the_database(

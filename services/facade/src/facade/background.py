@@ -26,19 +26,22 @@ async def running(container: Container) -> AsyncIterator[None]:
     freed = await container.inbox.queue.release_own() + await container.outbox.queue.release_own()
     log(LogCode.SERVICE_STARTED, count=freed)
     events = EventProcessor(
+        ehrs=container.ehrs,
         inbox=container.inbox,
         connections=container.connections,
         drafting=container.drafting,
         overlap_s=settings.catch_up_overlap_s,
     )
     deliverer = Deliverer(outbox=container.outbox, connections=container.connections, documents=container.documents)
+    stop_keeping = asyncio.Event()
     keeper = SubscriptionKeeper(
         ehrs=container.ehrs,
         connections=container.connections,
-        secrets=container.secrets,
+        secrets=container.receiver.secrets,
         inbox=container.inbox,
         public_base_url=settings.public_base_url,
         wake=container.wake,
+        stop=stop_keeping,
     )
     loops = [
         *(
@@ -46,7 +49,7 @@ async def running(container: Container) -> AsyncIterator[None]:
             for _ in range(settings.workers)
         ),
         WorkLoop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
-        WorkLoop(keeper.step, asyncio.Event(), poll_s=settings.subscription_check_s, stage="subscription"),
+        WorkLoop(keeper.step, stop_keeping, poll_s=settings.subscription_check_s, stage="subscription"),
     ]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     try:

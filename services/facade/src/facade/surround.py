@@ -8,7 +8,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from service_runtime.log import LogCode, log
 from service_runtime.request_id import REQUEST_ID_HEADER, accept_request_id
 
-__all__ = ["surround"]
+__all__ = ["security_headers", "surround"]
 
 _DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -21,6 +21,12 @@ _DEFAULTS = {
 """Sent where a route does not say otherwise."""
 
 _HSTS = "max-age=31536000; includeSubDomains"
+
+
+def security_headers(*, https: bool) -> list[tuple[bytes, bytes]]:
+    """Return the headers as ASGI wants them, for an answer that is made outside of ``surround``."""
+    headers = {**_DEFAULTS, **({"Strict-Transport-Security": _HSTS} if https else {})}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def surround(app: ASGIApp, *, https: bool) -> ASGIApp:

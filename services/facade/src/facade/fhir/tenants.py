@@ -56,7 +56,7 @@ def tenants(app: ASGIApp, ehrs: EhrRegistry) -> ASGIApp:
     only = next(iter(ehrs)).id if len(list(ehrs)) == 1 else None
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = scope.get("path", "")
         if scope["type"] != ScopeType.HTTP or (path != _PREFIX and not path.startswith(f"{_PREFIX}/")):
             await app(scope, receive, send)
             return

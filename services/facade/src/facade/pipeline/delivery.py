@@ -58,10 +58,10 @@ class Deliverer:
             await self._documents.mark_written(row.ehr_id, effect.encounter, written, versions)
 
     async def _put_back(self, row: OutboxRow, error: Exception, *, counts: bool) -> None:
-        quarantined = await self._outbox.queue.fail(row, counts=counts)
+        reason = type(error).__name__
+        quarantined = await self._outbox.queue.fail(row, counts=counts, reason=reason)
         code = LogCode.EFFECT_QUARANTINED if quarantined else LogCode.EFFECT_RETRIED
         level = logging.ERROR if quarantined else logging.WARNING
-        reason = type(error).__name__
         log(code, level=level, ehr=row.ehr_id, kind=row.kind, attempts=row.attempts, reason=reason)
 
 

@@ -2,12 +2,17 @@
 
 from fhir_support.identifiers import deterministic_id
 
-__all__ = ["document_id", "effect_id", "event_id", "patient_scope", "resource_id"]
+__all__ = ["document_id", "effect_id", "event_group", "event_id", "patient_scope", "resource_id"]
 
 
 def event_id(ehr_id: str, dedupe_key: str) -> str:
     """Return the id of a notified event; duplicates have the same."""
     return deterministic_id("event", ehr_id, dedupe_key)
+
+
+def event_group(ehr_id: str, about: str) -> str:
+    """Return the key of all events at an EHR that are about one thing: an encounter, or what a subscription missed."""
+    return deterministic_id("event-group", ehr_id, about)
 
 
 def document_id(ehr_id: str, encounter: str) -> str:

@@ -1,31 +1,51 @@
 """The durable inbox: events are on the disk before they are acknowledged."""
 
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from service_runtime.envelope import EnvelopeCipher
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from facade.resources.ids import event_id
+from facade.resources.ids import event_group, event_id
 from facade.store.database import Database
-from facade.store.leases import LeaseQueue, RetryPolicy
-from facade.store.tables import InboxRow, SubscriptionRow
+from facade.store.leases import LeaseQueue, RetryPolicy, State
+from facade.store.subscriptions import Arrival, Subscriptions, SubscriptionState
+from facade.store.tables import InboxRow
 
-__all__ = ["ClaimedEvent", "EventKind", "Inbox", "NewEvent", "SubscriptionState"]
+__all__ = ["ClaimedEvent", "EventKind", "Inbox", "NewEvent", "Received"]
+
+_SETTLING_S = 2.0
+"""How long a hole in the numbers may be that an event on its way will fill."""
 
 
 class EventKind(StrEnum):
-    """What an event asks for: look at one encounter, or search for what may have been missed."""
+    """What an event asks for.
+
+    ``encounter``: look at one encounter. ``catch-up``: search for what may have been missed. ``gap``: numbers are
+    missing; get those events. ``draft``: draft one encounter, ended or not, because a clinician has asked for it.
+    ``other``: nothing; it is about something that is not followed, and kept because its number counts.
+    """
 
     ENCOUNTER = "encounter"
     CATCH_UP = "catch-up"
+    GAP = "gap"
+    DRAFT = "draft"
+    OTHER = "other"
+
+
+_OF_SUBSCRIPTION = frozenset({EventKind.CATCH_UP, EventKind.GAP})
 
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event as notified. ``dedupe_key`` is equal for, and only for, repetitions of the same event."""
+    """An event as notified. ``dedupe_key`` is equal for, and only for, repetitions of the same event.
+
+    ``fingerprint`` differs for another event that has the same number because the EHR has started to count again.
+    """
 
     ehr_id: str
     subscription: str
@@ -35,11 +55,18 @@ class NewEvent:
     focus: str
     request_id: str
     number: int | None = None
+    fingerprint: str | None = None
+
+    @property
+    def group(self) -> str:
+        """What the event is about: events of one group are dealt with together."""
+        about = f"Subscription/{self.subscription}" if self.kind in _OF_SUBSCRIPTION else self.focus
+        return event_group(self.ehr_id, about)
 
 
 @dataclass(frozen=True)
 class ClaimedEvent:
-    """An event this process works on."""
+    """Events about one thing that this process works on; ``row`` is the oldest of them."""
 
     row: InboxRow
     kind: EventKind
@@ -52,12 +79,12 @@ class ClaimedEvent:
 
 
 @dataclass(frozen=True)
-class SubscriptionState:
-    """What is known of a subscription at its EHR."""
+class Received:
+    """What became of a notification: how many of its events were new, and the state that it led to."""
 
-    epoch: int
-    highest: int
-    since: datetime
+    stored: int
+    state: SubscriptionState
+    restarted: bool = False
 
 
 class Inbox:
@@ -71,76 +98,144 @@ class Inbox:
     ) -> None:
         self._database = database
         self._cipher = cipher
-        self.queue: LeaseQueue[InboxRow] = LeaseQueue(database, InboxRow, owner=owner, lease_s=lease_s, retry=retry)
+        self.subscriptions = Subscriptions(database)
+        self.queue: LeaseQueue[InboxRow] = LeaseQueue(
+            database, InboxRow, owner=owner, lease_s=lease_s, retry=retry, in_order_by="group_key"
+        )
 
     async def store(self, events: Sequence[NewEvent]) -> int:
         """Write ``events`` in one transaction; return how many were not there yet.
 
         When this returns they are on the disk: only then may they be acknowledged.
         """
-        now = datetime.now(UTC)
-        rows = [await self._row(event, now) for event in events]
-        stored = 0
+        rows = [await self._row(event) for event in events]
         async with self._database.session() as session:
-            for row in rows:
-                stored += await self._database.insert_new(session, InboxRow, row)
-        return stored
+            return await self._insert(session, rows)
+
+    async def receive(self, arrival: Arrival, events: Sequence[NewEvent]) -> Received:
+        """Write what a notification announces, and what it says of its subscription, in one transaction.
+
+        The epoch of ``events`` is set here. A number that is known with another fingerprint, or a handshake with a
+        count below what was heard of, means that the EHR counts anew: a new epoch begins, and what may have been
+        missed between the two is searched for. A hole in the numbers is looked at again when an event that is only
+        late has had time to come. After a handshake, what changed before the EHR began to notify is searched for.
+        """
+        while True:
+            before = await self.subscriptions.get(arrival.ehr_id, arrival.subscription)
+            restarts = arrival.restarts(before) or await self._contradicts(before, events)
+            epoch = before.epoch + (1 if restarts else 0)
+            # Sealing may call the secret store, which must not happen while the database is locked.
+            rows = [await self._row(replace(event, epoch=epoch)) for event in events]
+            if restarts:
+                rows.append(await self._row(self._whole_search(arrival, epoch)))
+            gap = await self._row(self._gap(arrival, epoch), delay_s=_SETTLING_S)
+            begins = await self._row(self._begins(arrival, epoch), delay_s=_SETTLING_S)
+            async with self._database.session() as session:
+                current = await self.subscriptions.current(session, arrival.ehr_id, arrival.subscription)
+                if current.epoch != before.epoch:
+                    continue
+                stored = await self._insert(session, rows)
+                if arrival.is_handshake and not await self._is_waiting(session, begins):
+                    await self._insert(session, [begins])
+                state = await self.subscriptions.arrived(session, current, arrival, restarts=restarts)
+                if state.through < state.highest and not await self._is_waiting(session, gap):
+                    await self._insert(session, [gap])
+            return Received(stored - (1 if restarts else 0), state, restarts)
+
+    async def settle(self, arrival: Arrival, *, until: int) -> bool:
+        """Count every number up to ``until`` as accounted for; return whether there is no hole after it.
+
+        A hole that is left, because it was noticed in the meantime, is looked at again.
+        """
+        before = await self.subscriptions.get(arrival.ehr_id, arrival.subscription)
+        gap = await self._row(self._gap(arrival, before.epoch), delay_s=_SETTLING_S)
+        async with self._database.session() as session:
+            current = await self.subscriptions.current(session, arrival.ehr_id, arrival.subscription)
+            if current.epoch != before.epoch:
+                return False
+            state = await self.subscriptions.settled(session, current, until=until)
+            if state.through >= state.highest:
+                return True
+            await self._insert(session, [gap])
+            return False
 
     async def open(self, row: InboxRow) -> ClaimedEvent:
         """Unseal a row that ``queue.claim`` returned; raise ``SecretError`` when that cannot be done now."""
         focus = await self._cipher.open(row.sealed, scope=row.ehr_id, aad=f"inbox.sealed/{row.id}")
         return ClaimedEvent(row, EventKind(row.kind), focus.decode())
 
-    async def subscription(self, ehr_id: str, subscription: str) -> SubscriptionState:
-        """Return what is known of a subscription, starting a record of it when nothing is."""
+    async def _contradicts(self, state: SubscriptionState, events: Sequence[NewEvent]) -> bool:
+        """Whether one of the numbers is known of another event."""
+        numbered = {event.dedupe_key: event.fingerprint for event in events if event.number is not None}
+        if not numbered or min(event.number for event in events if event.number is not None) > state.highest:
+            return False
+        query = select(InboxRow.dedupe_key, InboxRow.fingerprint).where(
+            InboxRow.ehr_id == state.ehr_id,
+            InboxRow.subscription == state.subscription,
+            InboxRow.epoch == state.epoch,
+            InboxRow.dedupe_key.in_(numbered),
+        )
+        async with self._database.reading() as session:
+            known = (await session.execute(query)).all()
+        return any(_differ(kept, numbered[key]) for key, kept in known)
+
+    async def _insert(self, session: AsyncSession, rows: Sequence[dict[str, object]]) -> int:
+        stored = 0
+        for row in rows:
+            stored += await self._database.insert_new(session, InboxRow, row)
+        return stored
+
+    async def _is_waiting(self, session: AsyncSession, row: dict[str, object]) -> bool:
+        """Whether a row of this kind and group is due that nobody has begun to deal with."""
+        query = select(InboxRow.sequence).where(
+            InboxRow.group_key == row["group_key"],
+            InboxRow.state == State.PENDING,
+            InboxRow.kind == row["kind"],
+            InboxRow.lease_owner.is_(None),
+        )
+        return (await session.scalars(query.limit(1))).first() is not None
+
+    @staticmethod
+    def _gap(arrival: Arrival, epoch: int) -> NewEvent:
+        return _of_subscription(arrival, epoch, EventKind.GAP, f"gap-{uuid.uuid4()}")
+
+    @staticmethod
+    def _begins(arrival: Arrival, epoch: int) -> NewEvent:
+        return _of_subscription(arrival, epoch, EventKind.CATCH_UP, f"begins-{uuid.uuid4()}")
+
+    @staticmethod
+    def _whole_search(arrival: Arrival, epoch: int) -> NewEvent:
+        return _of_subscription(arrival, epoch, EventKind.CATCH_UP, f"restarted-{epoch}")
+
+    async def _row(self, event: NewEvent, delay_s: float = 0.0) -> dict[str, object]:
         now = datetime.now(UTC)
-        values = {"ehr_id": ehr_id, "subscription": subscription, "epoch": 0, "highest": 0, "since": now}
-        async with self._database.session() as session:
-            await self._database.insert_new(session, SubscriptionRow, values)
-            query = select(SubscriptionRow).where(
-                SubscriptionRow.ehr_id == ehr_id, SubscriptionRow.subscription == subscription
-            )
-            row = (await session.scalars(query)).one()
-            return SubscriptionState(row.epoch, row.highest, row.since)
-
-    async def advance(self, ehr_id: str, subscription: str, *, epoch: int, highest: int) -> None:
-        """Remember the epoch and the highest event number of a subscription; neither ever goes back."""
-        later = or_(
-            SubscriptionRow.epoch < epoch, and_(SubscriptionRow.epoch == epoch, SubscriptionRow.highest < highest)
-        )
-        await self._change(ehr_id, subscription, later, epoch=epoch, highest=highest)
-
-    async def caught_up(self, ehr_id: str, subscription: str, until: datetime) -> None:
-        """Remember that everything up to ``until`` has been searched for and stored."""
-        await self._change(ehr_id, subscription, SubscriptionRow.since < until, since=until)
-
-    async def _change(
-        self, ehr_id: str, subscription: str, condition: ColumnElement[bool], **values: int | datetime
-    ) -> None:
-        statement = (
-            update(SubscriptionRow)
-            .where(SubscriptionRow.ehr_id == ehr_id, SubscriptionRow.subscription == subscription, condition)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
-        async with self._database.session() as session:
-            await session.execute(statement)
-
-    async def _row(self, event: NewEvent, now: datetime) -> dict[str, object]:
         row_id = event_id(event.ehr_id, f"{event.subscription}|{event.epoch}|{event.dedupe_key}")
+        ignored = event.kind is EventKind.OTHER
         return {
             "id": row_id,
             "ehr_id": event.ehr_id,
-            "state": "pending",
+            "state": State.DONE if ignored else State.PENDING,
             "attempts": 0,
             "failures": 0,
-            "next_attempt_at": now,
+            "next_attempt_at": now + timedelta(seconds=delay_s),
             "request_id": event.request_id,
             "created_at": now,
+            "finished_at": now if ignored else None,
             "subscription": event.subscription,
             "epoch": event.epoch,
             "number": event.number,
             "dedupe_key": event.dedupe_key,
             "kind": str(event.kind),
+            "group_key": event.group,
+            "fingerprint": event.fingerprint,
             "sealed": await self._cipher.seal(event.focus.encode(), scope=event.ehr_id, aad=f"inbox.sealed/{row_id}"),
         }
+
+
+def _of_subscription(arrival: Arrival, epoch: int, kind: EventKind, key: str) -> NewEvent:
+    return NewEvent(arrival.ehr_id, arrival.subscription, epoch, key, kind, arrival.subscription, arrival.request_id)
+
+
+def _differ(kept: str | None, new: str | None) -> bool:
+    """Fingerprints are compared only where both were made from the same part of an event."""
+    return kept is not None and new is not None and kept[:2] == new[:2] and kept != new

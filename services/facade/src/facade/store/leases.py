@@ -1,12 +1,13 @@
 """Claiming rows of a queue table so that each is worked on by one worker at a time, and none is lost."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from facade.store.database import Database
@@ -71,7 +72,31 @@ class LeaseQueue(Generic[_Row]):
         conditions stand in the update as well as in the choice, so that no row is ever claimed twice. SQLite has one
         writer at a time.
         """
+        async with self._database.session() as session:
+            return await self._claim(session, self._clock())
+
+    async def claim_together(self, group: str) -> list[_Row]:
+        """Lease the oldest row that is due and those that have the same value in the column ``group``.
+
+        What is added to the group later is not part of the claim, and with ``in_order_by`` nobody else works on it
+        meanwhile.
+        """
         now = self._clock()
+        column = getattr(self._table, group)
+        async with self._database.session() as session:
+            first = await self._claim(session, now)
+            if first is None or getattr(first, group) is None:
+                return [first] if first is not None else []
+            statement = (
+                update(self._table)
+                .where(column == getattr(first, group), self._table.sequence != first.sequence, *self._free(now))
+                .values(lease_owner=self._owner, lease_until=now + self._lease, attempts=self._table.attempts + 1)
+                .returning(self._table)
+                .execution_options(synchronize_session=False)
+            )
+            return [first, *(await session.scalars(statement)).all()]
+
+    async def _claim(self, session: AsyncSession, now: datetime) -> _Row | None:
         chosen = (
             select(self._table.sequence)
             .where(*self._due(now))
@@ -86,24 +111,54 @@ class LeaseQueue(Generic[_Row]):
             .returning(self._table)
             .execution_options(synchronize_session=False)
         )
-        async with self._database.session() as session:
-            return (await session.execute(statement)).scalar_one_or_none()
+        return (await session.execute(statement)).scalar_one_or_none()
 
     async def finish(self, row: _Row, **values: Any) -> None:
         """Take a row that has been dealt with out of the queue."""
-        await self._end(row, state=State.DONE, finished_at=self._clock(), **values)
+        await self.finish_all([row], **values)
 
-    async def fail(self, row: _Row, *, counts: bool) -> bool:
+    async def finish_all(self, rows: Sequence[_Row], **values: Any) -> None:
+        """Take rows that have been dealt with out of the queue, in one transaction."""
+        async with self._database.session() as session:
+            for row in rows:
+                await self._end(session, row, state=State.DONE, finished_at=self._clock(), reason=None, **values)
+
+    async def fail(self, row: _Row, *, counts: bool, reason: str | None = None) -> bool:
         """Put a row back with a delay, or quarantine it after too many failures that count.
 
-        Returns whether it was quarantined. What is only unavailable (``counts`` False) is tried for ever.
+        Returns whether it was quarantined. What is only unavailable (``counts`` False) is tried for ever. ``reason``
+        is a code, never words of a message.
         """
-        failures = row.failures + (1 if counts else 0)
-        quarantined = failures >= self._retry.quarantine_after
-        delay = timedelta(seconds=self._retry.delay_s(row.attempts))
-        state = State.QUARANTINED if quarantined else State.PENDING
-        await self._end(row, state=state, failures=failures, next_attempt_at=self._clock() + delay)
+        return await self.fail_all([row], counts=counts, reason=reason) == 1
+
+    async def fail_all(self, rows: Sequence[_Row], *, counts: bool, reason: str | None = None) -> int:
+        """Put rows back as ``fail`` does, in one transaction; return how many were quarantined."""
+        quarantined = 0
+        async with self._database.session() as session:
+            for row in rows:
+                failures = row.failures + (1 if counts else 0)
+                given_up = failures >= self._retry.quarantine_after
+                await self._end(
+                    session,
+                    row,
+                    state=State.QUARANTINED if given_up else State.PENDING,
+                    failures=failures,
+                    next_attempt_at=self._clock() + timedelta(seconds=self._retry.delay_s(row.attempts)),
+                    reason=reason[:64] if reason else None,
+                )
+                quarantined += given_up
         return quarantined
+
+    async def quarantined(self, limit: int = 100) -> list[_Row]:
+        """Return what was taken out of the queue because it kept failing, the oldest first."""
+        query = (
+            select(self._table)
+            .where(self._table.state == State.QUARANTINED)
+            .order_by(self._table.sequence)
+            .limit(limit)
+        )
+        async with self._database.reading() as session:
+            return list((await session.scalars(query)).all())
 
     async def release_own(self) -> int:
         """Free what an earlier process of this name had claimed when it died; return how many rows."""
@@ -155,7 +210,7 @@ class LeaseQueue(Generic[_Row]):
             conditions.append(~blocked)
         return conditions
 
-    async def _end(self, row: _Row, **values: Any) -> None:
+    async def _end(self, session: AsyncSession, row: _Row, **values: Any) -> None:
         """Change a row only while this claim holds: after the lease ran out, whoever claimed it next decides.
 
         ``attempts`` grows with every claim and so tells our claim from a later one.
@@ -170,5 +225,4 @@ class LeaseQueue(Generic[_Row]):
             .values(lease_owner=None, lease_until=None, **values)
             .execution_options(synchronize_session=False)
         )
-        async with self._database.session() as session:
-            await session.execute(statement)
+        await session.execute(statement)

@@ -5,42 +5,78 @@ what it missed.
 """
 
 import asyncio
+import contextlib
 import logging
-import secrets as random_secrets
+import time
 import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fhir_support.client import FhirAnswerInvalid, FhirClient, FhirClientError, FhirRequestRefused
+from fhir_support.errors import BadRequest
 from fhir_support.identifiers import EFFECT_TAG, tag_query
 from fhir_support.r4 import ResourceInvalid
 from service_runtime.log import LogCode, log
 from service_runtime.request_id import accept_request_id
-from service_runtime.secrets import SecretError, SecretNotFound, SecretStore
+from service_runtime.secrets import SecretError
 from sqlalchemy.exc import SQLAlchemyError
 
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import Ehr, EhrRegistry
 from facade.store.inbox import EventKind, Inbox, NewEvent
-from facade.subscriptions.receiver import secret_path
-from facade.subscriptions.subscription import is_as_wanted, subscription_resource, subscription_uid
+from facade.store.subscriptions import Arrival, SubscriptionState
+from facade.subscriptions.channel_secrets import ChannelSecrets
+from facade.subscriptions.notification import Notification, read_statuses
+from facade.subscriptions.receiver import subscription_id
+from facade.subscriptions.subscription import (
+    HEARTBEAT_S,
+    endpoint,
+    ends_soon,
+    is_as_wanted,
+    is_classic,
+    is_ours,
+    subscription_resource,
+    subscription_uid,
+)
 
-__all__ = ["SubscriptionKeeper"]
+__all__ = ["Kept", "SubscriptionKeeper"]
 
 _RETRY_S = 2.0
+_SILENCE = timedelta(seconds=2.5 * HEARTBEAT_S)
+_LOOK_BACK_S = 600.0
+"""How often what changed is searched for where an EHR cannot say how many events it has sent."""
+_HANDSHAKE_S = 300.0
+_LIFETIME = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was found and done: ``did`` is ``created``, ``renewed`` or ``present``, ``why`` the reason to renew."""
+
+    subscription: str
+    status: str
+    did: str
+    why: str = ""
 
 
 class SubscriptionKeeper:
-    """Creates, renews and watches one Subscription per EHR. ``wake`` is set when it has stored an event."""
+    """Creates, renews and watches one Subscription per EHR.
+
+    ``wake`` is set when it has stored an event; ``stop``, when set, ends the wait before it tries again.
+    """
 
     def __init__(
         self,
         *,
         ehrs: EhrRegistry,
         connections: EhrConnections,
-        secrets: SecretStore,
+        secrets: ChannelSecrets,
         inbox: Inbox,
         public_base_url: str,
         wake: asyncio.Event,
+        stop: asyncio.Event | None = None,
+        silence: timedelta = _SILENCE,
     ) -> None:
         self._ehrs = ehrs
         self._connections = connections
@@ -48,7 +84,11 @@ class SubscriptionKeeper:
         self._inbox = inbox
         self._public_base_url = public_base_url
         self._wake = wake
-        self._seen: set[str] = set()
+        self._stop = stop or asyncio.Event()
+        self._silence = silence
+        self._looked_back: dict[str, float] = {}
+        self._requested: dict[str, float] = {}
+        self._asked_again: set[str] = set()
 
     async def step(self) -> bool:
         """Check every EHR once; return whether that should be done again at once, because it failed for one.
@@ -57,14 +97,15 @@ class SubscriptionKeeper:
         """
         results = await asyncio.gather(*(self.check(ehr) for ehr in self._ehrs))
         if None in results:
-            await asyncio.sleep(_RETRY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _RETRY_S)
         return None in results
 
     async def check(self, ehr: Ehr) -> str | None:
         """Bring the Subscription at ``ehr`` into order; return its id, or None when that failed now."""
         accept_request_id(None)
         try:
-            subscription_id = await self._keep(ehr)
+            kept = await self.keep(ehr)
         except (FhirClientError, SecretError, SQLAlchemyError, ResourceInvalid, OSError) as error:
             reason = f"HTTP {error.status}" if isinstance(error, FhirRequestRefused) else None
             error_type = type(error).__name__
@@ -73,75 +114,139 @@ class SubscriptionKeeper:
         except Exception as error:  # noqa: BLE001  outermost frame: one EHR that breaks us must not stop the others
             log(LogCode.SUBSCRIPTION_FAILED, level=logging.ERROR, ehr=ehr.id, error_type=type(error).__name__)
             return None
-        self._seen.add(ehr.id)
-        return subscription_id
+        return kept.subscription
 
-    async def _keep(self, ehr: Ehr) -> str:
+    async def keep(self, ehr: Ehr) -> Kept:
+        """Bring the Subscription at ``ehr`` into order and say what was done.
+
+        Raises ``FhirClientError``, ``SecretError``, ``ResourceInvalid`` and what the database raises.
+        """
         client = self._connections.client(ehr.id)
-        secret, is_new_secret = await self._secret(ehr)
-        wanted = subscription_resource(ehr, self._public_base_url, secret)
-        uid = subscription_uid(ehr, self._public_base_url)
-        found = await client.search("Subscription", [("_tag", f"{EFFECT_TAG}|{uid}")])
-        if not found:
-            created = await client.create(wanted, if_none_exist=tag_query(uid))
-            await self._inbox.subscription(ehr.id, str(created["id"]))  # what ends from now on is ours
+        secret = await self._secrets.get_or_make(ehr.id)
+        current = await self.find(ehr)
+        if current is None:
+            wanted = subscription_resource(ehr, self._public_base_url, secret.token)
+            query = tag_query(subscription_uid(ehr, self._public_base_url))
+            current = await client.create(wanted, if_none_exist=query)
+            await self._secrets.delivered(ehr.id, secret)
+            await self._inbox.subscriptions.get(ehr.id, str(current["id"]))  # what ends from now on is ours
+            self._looked_back[ehr.id] = time.monotonic()
             log(LogCode.SUBSCRIPTION_CREATED, ehr=ehr.id)
-            return str(created["id"])
-        current = found[0]
-        subscription_id = str(current["id"])
-        if is_new_secret or current.get("status") in ("error", "off") or not is_as_wanted(current, wanted):
-            await client.update({**wanted, "id": subscription_id})
-            await self._look_back(ehr, subscription_id, "renewed")
-            log(LogCode.SUBSCRIPTION_RENEWED, ehr=ehr.id, status=str(current.get("status")))
-        elif ehr.id not in self._seen:
+            return Kept(str(current["id"]), str(current.get("status")), "created")
+        state = await self._inbox.subscriptions.get(ehr.id, str(current["id"]))
+        told = await self._told(ehr, client, state)
+        end = datetime.now(UTC) + _LIFETIME if current.get("end") else None
+        wanted = subscription_resource(ehr, self._public_base_url, secret.token, payload=state.payload, end=end)
+        why = "the secret is new" if not secret.delivered else self._out_of_order(ehr, current, wanted, state, told)
+        if why:
+            await client.update({**wanted, "id": current["id"]})
+            await self._secrets.delivered(ehr.id, secret)
+            await self._look_back(ehr, state)
+            log(LogCode.SUBSCRIPTION_RENEWED, ehr=ehr.id, status=str(current.get("status")), reason=why)
+            return Kept(state.subscription, str(current.get("status")), "renewed", why)
+        if ehr.id not in self._looked_back:
             # While we were away the EHR may have tried to tell us something, given up and forgotten it.
-            await self._look_back(ehr, subscription_id, "started")
+            await self._look_back(ehr, state)
             log(LogCode.SUBSCRIPTION_PRESENT, ehr=ehr.id, status=str(current.get("status")))
-        else:
-            await self._compare_count(ehr, client, subscription_id)
-        return subscription_id
+        elif (told is None or told.count is None) and time.monotonic() - self._looked_back[ehr.id] > _LOOK_BACK_S:
+            await self._look_back(ehr, state)
+        return Kept(state.subscription, str(current.get("status")), "present")
 
-    async def _secret(self, ehr: Ehr) -> tuple[str, bool]:
-        path = secret_path(ehr.id)
+    async def find(self, ehr: Ehr) -> dict[str, Any] | None:
+        """Return our Subscription at ``ehr``, or None; of several the first is kept and the others are turned off."""
+        client = self._connections.client(ehr.id)
+        uid = subscription_uid(ehr, self._public_base_url)
+        found: list[dict[str, Any]] = []
+        # A server need not know tags, but is to know the address of the channel (search parameter ``url``).
+        for query in (("_tag", f"{EFFECT_TAG}|{uid}"), ("url", endpoint(ehr.id, self._public_base_url))):
+            try:
+                answer = await client.search("Subscription", [query])
+            except FhirRequestRefused as refused:
+                if refused.status not in (400, 404, 405, 422, 501):
+                    raise
+                continue
+            found = [one for one in answer if is_ours(one, ehr, self._public_base_url)]
+            if found:
+                break
+        found.sort(key=lambda one: str(one["id"]))
+        for other in found[1:]:
+            if other.get("status") != "off":
+                await client.update({**other, "status": "off"})
+        return found[0] if found else None
+
+    def _out_of_order(
+        self,
+        ehr: Ehr,
+        current: dict[str, Any],
+        wanted: dict[str, Any],
+        state: SubscriptionState,
+        told: Notification | None,
+    ) -> str:
+        """Return why the Subscription must be asked for again, in words; an empty string when it need not."""
+        now = time.monotonic()
+        status = str(current.get("status"))
+        if told is not None and told.status in ("error", "off"):
+            status = told.status
+        requested_at = self._requested.setdefault(ehr.id, now)
+        if status != "requested":
+            self._requested.pop(ehr.id)
+        if status in ("error", "off"):
+            return f"the EHR had set it to {status}"
+        if not is_as_wanted(current, wanted):
+            return "it was not as we want it"
+        if ends_soon(current, datetime.now(UTC)):
+            return "it would have ended soon"
+        if status == "requested" and now - requested_at > _HANDSHAKE_S:
+            self._requested.pop(ehr.id)
+            return "the EHR sent no handshake"
+        if state.heard_at is None or not state.heartbeats or datetime.now(UTC) - state.heard_at < self._silence:
+            self._asked_again.discard(ehr.id)
+            return ""
+        if ehr.id in self._asked_again:
+            return ""
+        # The EHR believes that all is well, and does not reach us: a handshake shows whether it can.
+        self._asked_again.add(ehr.id)
+        log(LogCode.SUBSCRIPTION_SILENT, level=logging.WARNING, ehr=ehr.id, status=status)
+        return "the EHR has sent no heartbeat"
+
+    async def _told(self, ehr: Ehr, client: FhirClient, state: SubscriptionState) -> Notification | None:
+        """Ask ``$status`` and keep what it says of the count; not every server can answer."""
+        if is_classic(ehr):
+            return None
         try:
-            return (await self._secrets.read(path))["token"], False
-        except SecretNotFound:
-            secret = random_secrets.token_urlsafe(32)
-            await self._secrets.write(path, {"token": secret})
-            return secret, True
+            answer = await client.read(f"Subscription/{state.subscription}/$status")
+            told = next(
+                one for one in read_statuses(answer) if subscription_id(one.subscription, ehr) == state.subscription
+            )
+        except (FhirRequestRefused, FhirAnswerInvalid, BadRequest, StopIteration):
+            return None
+        arrival = Arrival(
+            ehr.id,
+            state.subscription,
+            str(uuid.uuid4()),
+            count=told.count,
+            counts_anew=True,
+            known=state.highest,
+            is_heard=False,
+        )
+        if told.count is not None and told.count != state.highest:
+            received = await self._inbox.receive(arrival, [])
+            if received.restarted:
+                log(LogCode.SUBSCRIPTION_RESTARTED, ehr=ehr.id, count=told.count)
+                self._wake.set()
+        return told
 
-    async def _compare_count(self, ehr: Ehr, client: FhirClient, subscription_id: str) -> None:
-        """Look back when the EHR has sent more events than have arrived; not every server can say."""
-        try:
-            count = _events_sent(await client.read(f"Subscription/{subscription_id}/$status"))
-        except (FhirRequestRefused, FhirAnswerInvalid):
-            return
-        state = await self._inbox.subscription(ehr.id, subscription_id)
-        if count is not None and count > state.highest:
-            await self._look_back(ehr, subscription_id, f"count-{state.epoch}-{count}", unique=False)
-
-    async def _look_back(self, ehr: Ehr, subscription_id: str, why: str, *, unique: bool = True) -> None:
-        """Store an event that makes the worker search; ``why`` alone is its key when it is not ``unique``."""
-        state = await self._inbox.subscription(ehr.id, subscription_id)
+    async def _look_back(self, ehr: Ehr, state: SubscriptionState) -> None:
+        """Store an event that makes the worker search for what changed since the last search."""
+        self._looked_back[ehr.id] = time.monotonic()
         event = NewEvent(
             ehr_id=ehr.id,
-            subscription=subscription_id,
+            subscription=state.subscription,
             epoch=state.epoch,
-            dedupe_key=f"{why}-{uuid.uuid4()}" if unique else why,
+            dedupe_key=f"look-back-{uuid.uuid4()}",
             kind=EventKind.CATCH_UP,
-            focus=subscription_id,
+            focus=state.subscription,
             request_id=str(uuid.uuid4()),
         )
         if await self._inbox.store([event]):
             self._wake.set()
-
-
-def _events_sent(status: dict[str, Any]) -> int | None:
-    """Return events-since-subscription-start of an answer to ``$status``: a Parameters, or a Bundle of one."""
-    resources = [status, *(entry.get("resource") or {} for entry in status.get("entry", []))]
-    for resource in resources:
-        for parameter in resource.get("parameter", []):
-            if parameter.get("name") in ("events-since-subscription-start", "eventsSinceSubscriptionStart"):
-                value = next((value for name, value in parameter.items() if name.startswith("value")), None)
-                return int(str(value)) if str(value).isdecimal() else None
-    return None

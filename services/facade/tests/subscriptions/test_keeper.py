@@ -11,7 +11,7 @@ def keeper(facade):
     return SubscriptionKeeper(
         ehrs=facade.ehrs,
         connections=facade.connections,
-        secrets=facade.secrets,
+        secrets=facade.receiver.secrets,
         inbox=facade.inbox,
         public_base_url=facade.settings.public_base_url,
         wake=facade.wake,
