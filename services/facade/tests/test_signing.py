@@ -2,6 +2,7 @@
 
 import pytest
 from facade.decisions import corrected_sections
+from facade.fhir.results import Results
 from facade.pipeline.signing import (
     AlreadySigned,
     ChangedInEhr,
@@ -109,6 +110,7 @@ def dying_signing(facade):
         ehrs=facade.ehrs,
         connections=facade.connections,
         documents=Dying(facade.documents),
+        results=Results(facade.resources, facade.ehrs),
         public_base_url=facade.settings.public_base_url,
     )
 

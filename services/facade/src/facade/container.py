@@ -21,6 +21,7 @@ from facade.ehr.outbound import outbound_client
 from facade.ehr.registry import EhrRegistry
 from facade.fhir.access_tokens import AccessTokenVerifier
 from facade.fhir.introspection import Introspection
+from facade.fhir.results import Results
 from facade.fhir.smart_configuration import AuthorizationServers
 from facade.fhir.tenants import home_of
 from facade.jwt_keys import RemoteKeySets
@@ -125,6 +126,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         key=PHI_KEY,
         home=lambda ehr_id: home_of(ehrs, settings.public_base_url, ehr_id),
     )
+    results = Results(resources, ehrs)
     server = AuthorizationServer(http, discovery, authentication, key_sets)
     sessions = Sessions(database, cipher, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
     wake, written_back = asyncio.Event(), asyncio.Event()
@@ -154,11 +156,16 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
             database=database,
             documents=documents,
             outbox=outbox,
+            results=results,
             public_base_url=settings.public_base_url,
             written_back=written_back,
         ),
         signing=Signing(
-            ehrs=ehrs, connections=connections, documents=documents, public_base_url=settings.public_base_url
+            ehrs=ehrs,
+            connections=connections,
+            documents=documents,
+            results=results,
+            public_base_url=settings.public_base_url,
         ),
         receiver=SubscriptionReceiver(ehrs, ChannelSecrets(secrets), inbox),
         sessions=sessions,

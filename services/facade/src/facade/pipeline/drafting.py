@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import Ehr, EhrRegistry
+from facade.fhir.results import Results
 from facade.gather.reads import gather_chart
 from facade.pipeline.reconciliation import DraftingFailed, Reconciliation
 from facade.resources.audit_event import AuditParties
@@ -62,6 +63,7 @@ class Drafting:
         database: Database,
         documents: Documents,
         outbox: Outbox,
+        results: Results,
         public_base_url: str,
         written_back: asyncio.Event,
     ) -> None:
@@ -71,6 +73,7 @@ class Drafting:
         self._database = database
         self._documents = documents
         self._outbox = outbox
+        self._results = results
         self._public_base_url = public_base_url
         self._written_back = written_back
         self._running: dict[str, _Run] = {}
@@ -145,8 +148,7 @@ class Drafting:
                 chart=chart,
                 created_at=datetime.now(UTC),
             )
-            effect = self._effect(DOCUMENT_EFFECT, stored, self._transaction(ehr, stored, request_id), request_id)
-            kept = await self._keep(stored, effect)
+            kept = await self._keep(stored, self._transaction(ehr, stored, request_id), request_id)
         except DraftingFailed as failure:
             log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, reason=failure.code)
             await self._record_failure(ehr, encounter, chart, request_id, failure)
@@ -195,11 +197,13 @@ class Drafting:
         except ResourceInvalid:
             raise DraftingFailed("document-invalid", "the document is not valid FHIR", temporary=False) from None
 
-    async def _keep(self, stored: StoredDocument, effect: Effect) -> StoredDocument:
-        """Keep document and effect in one transaction, so that neither ever exists alone."""
+    async def _keep(self, stored: StoredDocument, transaction: Transaction, request_id: str) -> StoredDocument:
+        """Keep document, effect and our own resources in one transaction, so that none ever exists alone."""
+        effect = self._effect(DOCUMENT_EFFECT, stored, transaction, request_id)
         try:
             document_row = await self._documents.sealed_row(stored)
             effect_row = await self._outbox.sealed_row(effect)
+            results = await self._results.of_document(stored, transaction, at=stored.created_at)
         except SecretError:
             raise DraftingFailed(
                 "secret-store-unavailable", "the document cannot be kept now", temporary=True
@@ -208,6 +212,7 @@ class Drafting:
             new = await self._documents.add_row(session, document_row)
             if new:
                 await self._outbox.add_row(session, effect_row)
+                await self._results.add(session, results)
         if not new:
             return await self._documents.get(stored.ehr_id, stored.encounter) or stored
         self._written_back.set()
@@ -231,8 +236,15 @@ class Drafting:
             names=transaction.names,
             request_id=request_id,
         )
+        patient = chart.patient.reference
         try:
-            if await self._outbox.add(effect):
+            effect_row = await self._outbox.sealed_row(effect)
+            results = await self._results.of_failure(ehr.id, own_id, patient, transaction, at=context.at)
+            async with self._database.session() as session:
+                new = await self._outbox.add_row(session, effect_row)
+                if new:
+                    await self._results.add(session, results)
+            if new:
                 self._written_back.set()
         except (SecretError, SQLAlchemyError, OSError) as error:
             # The next attempt fails in the same way and records it then.

@@ -12,7 +12,7 @@ it, the next attempt finds the signature in the EHR, compares the text, and only
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,15 +22,19 @@ from fhir_support.identifiers import EFFECT_TAG
 from fhir_support.r4 import ResourceInvalid
 from service_contracts.reconciliation import Section
 from service_runtime.log import LogCode, log
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.decisions import corrected_sections, undecided_flags
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import EhrRegistry
+from facade.fhir.results import Results
 from facade.pipeline.drafting import audit_parties
+from facade.resources.composition import urn
 from facade.resources.detected_issue import issue_name
 from facade.resources.ids import resource_id
 from facade.resources.narrative import plain_text
 from facade.resources.signing import Signer, UndecidedFlags, sign_transaction
+from facade.resources.transaction import Transaction
 from facade.store.documents import Documents, DocumentStatus, Signature, StoredDocument, UnknownDocument
 
 __all__ = [
@@ -70,11 +74,18 @@ class Signing:
     """Signs documents with the facade's own access and in the clinician's name."""
 
     def __init__(
-        self, *, ehrs: EhrRegistry, connections: EhrConnections, documents: Documents, public_base_url: str
+        self,
+        *,
+        ehrs: EhrRegistry,
+        connections: EhrConnections,
+        documents: Documents,
+        results: Results,
+        public_base_url: str,
     ) -> None:
         self._ehrs = ehrs
         self._connections = connections
         self._documents = documents
+        self._results = results
         self._public_base_url = public_base_url
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -128,6 +139,7 @@ class Signing:
             await self._documents.begin_signature(
                 ehr_id, encounter, Signature(signer.reference, signer.display, text, now)
             )
+            alongside = await self._alongside(stored, transaction, now)
             await client.transaction(transaction.bundle)
         except FhirVersionConflict:
             raise ChangedInEhr from None
@@ -137,7 +149,7 @@ class Signing:
         except (ResourceInvalid, KeyError) as error:
             log(LogCode.REQUEST_FAILED, ehr=ehr_id, stage="signing", error_type=type(error).__name__)
             raise ChangedInEhr from None
-        signed = await self._documents.mark_final(ehr_id, encounter, text)
+        signed = await self._documents.mark_final(ehr_id, encounter, text, alongside)
         log(LogCode.DOCUMENT_SIGNED, ehr=ehr_id, flags=len(stored.document.flags))
         return signed
 
@@ -167,6 +179,34 @@ class Signing:
         signers = {agent["who"].get("reference") for provenance in found for agent in provenance["agent"]}
         if begun.signer not in signers or data != plain_text(begun.sections):
             raise ChangedInEhr
-        healed = await self._documents.mark_final(stored.ehr_id, stored.encounter, begun.sections)
+        transaction = await self._signed_in_ehr(client, stored, document, found[0])
+        alongside = await self._alongside(stored, transaction, begun.at)
+        healed = await self._documents.mark_final(stored.ehr_id, stored.encounter, begun.sections, alongside)
         log(LogCode.DOCUMENT_SIGNED, ehr=stored.ehr_id, flags=len(stored.document.flags), reason="healed")
         return healed
+
+    async def _alongside(
+        self, stored: StoredDocument, transaction: Transaction, at: datetime
+    ) -> Callable[[AsyncSession], Awaitable[None]]:
+        """Return what puts the signed resources into our own store when the document becomes final."""
+        prepared = await self._results.of_document(stored, transaction, at=at)
+
+        async def add(session: AsyncSession) -> None:
+            await self._results.add(session, prepared)
+
+        return add
+
+    async def _signed_in_ehr(
+        self, client: FhirClient, stored: StoredDocument, document: dict[str, Any], provenance: dict[str, Any]
+    ) -> Transaction:
+        """Return the transaction that the EHR has accepted, as it holds it."""
+        names = ["composition", *(issue_name(flag.id) for flag in stored.document.flags)]
+        resources = dict(
+            zip(names, await asyncio.gather(*(client.read(stored.written[name]) for name in names)), strict=True)
+        )
+        resources |= {"document-reference": document, "signature-provenance": provenance}
+        tag = f"{EFFECT_TAG}|{resource_id(stored.id, 'signature-audit-event')}"
+        for event in (await client.search("AuditEvent", [("_tag", tag)]))[:1]:
+            resources["signature-audit-event"] = event
+        entries = [{"fullUrl": urn(stored.id, name), "resource": resource} for name, resource in resources.items()]
+        return Transaction({"resourceType": "Bundle", "type": "transaction", "entry": entries}, tuple(resources))

@@ -1,6 +1,6 @@
 """The document of one encounter: its reconciled draft, its decisions and what was written of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -188,10 +188,16 @@ class Documents:
             raise InvalidDecision("the document is signed")
         await self._replace(stored, {"signature": signature}, stored.status)
 
-    async def mark_final(self, ehr_id: str, encounter: str, sections: Sequence[Section]) -> StoredDocument:
-        """Make the document final with the text that was signed."""
+    async def mark_final(
+        self,
+        ehr_id: str,
+        encounter: str,
+        sections: Sequence[Section],
+        alongside: Callable[[AsyncSession], Awaitable[None]] | None = None,
+    ) -> StoredDocument:
+        """Make the document final with the text that was signed; ``alongside`` adds to the same transaction."""
         stored = await self._required(ehr_id, encounter)
-        await self._replace(stored, {"signed_sections": tuple(sections)}, DocumentStatus.FINAL)
+        await self._replace(stored, {"signed_sections": tuple(sections)}, DocumentStatus.FINAL, alongside)
         return await self._required(ehr_id, encounter)
 
     async def _required(self, ehr_id: str, encounter: str) -> StoredDocument:
@@ -200,15 +206,23 @@ class Documents:
             raise UnknownDocument("no document for this encounter")
         return stored
 
-    async def _replace(self, stored: StoredDocument, changes: dict[str, object], status: DocumentStatus) -> None:
+    async def _replace(
+        self,
+        stored: StoredDocument,
+        changes: dict[str, object],
+        status: DocumentStatus,
+        alongside: Callable[[AsyncSession], Awaitable[None]] | None = None,
+    ) -> None:
         """Replace the content, and never that of a document which another has made final since it was read."""
         sealed = await self._seal(stored, _content_of(stored).model_copy(update=changes))
         async with self._database.session() as session:
-            await session.execute(
+            result = await session.execute(
                 update(DocumentRow)
                 .where(DocumentRow.id == stored.id, DocumentRow.status == str(stored.status))
                 .values(sealed=sealed, status=str(status), updated_at=datetime.now(UTC))
             )
+            if alongside is not None and getattr(result, "rowcount", 0):
+                await alongside(session)
 
     async def _seal(self, stored: StoredDocument, content: _Content) -> bytes:
         return await self._cipher.seal(
