@@ -221,7 +221,8 @@ class Documents:
                 .where(DocumentRow.id == stored.id, DocumentRow.status == str(stored.status))
                 .values(sealed=sealed, status=str(status), updated_at=datetime.now(UTC))
             )
-            if alongside is not None and getattr(result, "rowcount", 0):
+            changed = bool(getattr(result, "rowcount", 0))
+            if changed and alongside is not None:
                 await alongside(session)
 
     async def _seal(self, stored: StoredDocument, content: _Content) -> bytes:
