@@ -138,6 +138,12 @@ class ThreadedServer:
             self._thread.join(10)
 
 
+@pytest.fixture(scope="session")
+def threaded_server() -> type[ThreadedServer]:
+    """``ThreadedServer``, for tests in folders below."""
+    return ThreadedServer
+
+
 @dataclass
 class Suite:
     """What stands around the facade in a test."""
@@ -201,9 +207,9 @@ class SandboxEhr:
     @property
     def entry(self) -> dict[str, Any]:
         """The shipped example of the registry, with this server's addresses."""
-        (entry,) = json.loads((EXAMPLES / "ehrs.sandbox.json").read_text())
-        addresses = {"issuer": self.fhir_base, "fhir_base": self.fhir_base, "frame_ancestors": [self.base_url]}
-        return {**entry, **addresses}
+        text = (EXAMPLES / "ehrs.sandbox.json").read_text().replace("http://localhost:8100", self.base_url)
+        entry: dict[str, Any] = json.loads(text)[0]
+        return entry
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_support.errors import BadRequest, FhirError, PayloadTooLarge, ServiceUnavailable
-from litestar import Request, Response, Router, get, post, route
+from litestar import MediaType, Request, Response, Router, get, post, route
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
@@ -61,7 +61,7 @@ async def call(
 @post("/{service_id:str}/feedback", status_code=200, name="cds-feedback")
 async def feedback(
     request: Request[Any, Any, Any], service_id: FromPath[str], container: ContainerOf
-) -> Response[None]:
+) -> Response[bytes]:
     """Keep what was done with cards."""
     service = container.cds_hooks.service(service_id)
     caller = await container.cds_hooks.caller(_authorization(request), service_id, "feedback")
@@ -70,7 +70,7 @@ async def feedback(
         await container.cds_hooks.feedback(caller, service, body)
     except (SQLAlchemyError, SecretError, OSError):
         raise ServiceUnavailable from None
-    return Response(None, status_code=200, headers=dict(_CORS))
+    return _empty(200, _CORS)
 
 
 @route(
@@ -80,9 +80,9 @@ async def feedback(
     name="cds-preflight",
     sync_to_thread=False,
 )
-def preflight() -> Response[None]:
+def preflight() -> Response[bytes]:
     """Answer a browser that asks before it calls."""
-    return Response(None, status_code=204, headers=dict(_PREFLIGHT))
+    return _empty(204, _PREFLIGHT)
 
 
 def _authorization(request: Request[Any, Any, Any]) -> str | None:
@@ -107,9 +107,13 @@ async def _body(request: Request[Any, Any, Any]) -> bytes:
     return bytes(body)
 
 
-def _refused(_: Request[Any, Any, Any], __: ClientRefused) -> Response[None]:
+def _empty(status: int, headers: Mapping[str, str]) -> Response[bytes]:
+    return Response(b"", status_code=status, media_type=MediaType.TEXT, headers=dict(headers))
+
+
+def _refused(_: Request[Any, Any, Any], __: ClientRefused) -> Response[bytes]:
     """Say no and nothing else: a caller that is not known learns nothing from how it was refused."""
-    return Response(None, status_code=401, headers={**_CORS, "WWW-Authenticate": "Bearer"})
+    return _empty(401, {**_CORS, "WWW-Authenticate": "Bearer"})
 
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
