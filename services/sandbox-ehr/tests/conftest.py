@@ -56,6 +56,7 @@ def clients() -> dict[str, Any]:
     }
     backend = ["client_credentials"]
     return {
+        "resource_servers": ["https://results.example.org/fhir"],
         "clients": [
             _client("backend", "private_key_jwt", backend, "system/*.cruds", jwks=keys),
             _client("narrow", "private_key_jwt", backend, "system/Observation.rs system/Patient.r", jwks=keys),
@@ -69,7 +70,7 @@ def clients() -> dict[str, Any]:
                 **at,
             ),
             _client("jwt-app", "private_key_jwt", app, scope, jwks=keys, **at),
-        ]
+        ],
     }
 
 

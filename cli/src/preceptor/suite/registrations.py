@@ -18,7 +18,8 @@ _CLIENTS = CHECKOUT / "services" / "sandbox-ehr" / "src" / "sandbox_ehr" / "deve
 def write_clients(settings: SuiteSettings, cli_key: dict[str, Any]) -> None:
     """Write the sandbox EHR's clients file: its development clients and the command line, which proves itself by
     the public JWK ``cli_key``. No secret is in it."""
-    clients = _development_clients(settings)
+    development = _development(settings)
+    clients = development["clients"]
     clients.append(
         {
             "client_id": CLI_CLIENT,
@@ -29,12 +30,12 @@ def write_clients(settings: SuiteSettings, cli_key: dict[str, Any]) -> None:
             "jwks": {"keys": [cli_key]},
         }
     )
-    write_private(settings.state / "sandbox-ehr-clients.json", json.dumps({"clients": clients}, indent=2).encode())
+    write_private(settings.state / "sandbox-ehr-clients.json", json.dumps(development, indent=2).encode())
 
 
 def write_ehrs(settings: SuiteSettings) -> None:
     """Write the facade's EHR registry with the sandbox EHR in it."""
-    registered = {one["client_id"]: one for one in _development_clients(settings)}
+    registered = {one["client_id"]: one for one in _development(settings)["clients"]}
     ehr = {
         "id": EHR_ID,
         "name": "Sandbox EHR",
@@ -45,6 +46,13 @@ def write_ehrs(settings: SuiteSettings) -> None:
         "backend_scopes": registered["preceptor-backend"]["scope"],
         "launch_client_id": "preceptor",
         "launch_scopes": "openid fhirUser launch patient/Patient.rs patient/Encounter.rs user/Practitioner.rs",
+        # The sandbox EHR issues tokens for our own FHIR server too; a revoked one is found out by asking.
+        "access_tokens": {
+            "issuer": f"{settings.ehr_url}/fhir",
+            "jwks_uri": f"{settings.ehr_url}/auth/jwks",
+            "introspection_endpoint": f"{settings.ehr_url}/auth/introspect",
+            "introspection_client_id": "preceptor-backend",
+        },
         "frame_ancestors": [settings.ehr_url],
         "encounter_topic": "http://sekmet.dev/fhir/SubscriptionTopic/encounter-complete",
         "encounter_filters": ["Encounter?class=IMP"],
@@ -52,7 +60,7 @@ def write_ehrs(settings: SuiteSettings) -> None:
     write_private(settings.state / "facade-ehrs.json", json.dumps([ehr], indent=2).encode())
 
 
-def _development_clients(settings: SuiteSettings) -> list[dict[str, Any]]:
+def _development(settings: SuiteSettings) -> dict[str, Any]:
     text = _CLIENTS.read_text().replace("http://localhost:8000", settings.facade_url)
-    clients: list[dict[str, Any]] = json.loads(text.replace("http://localhost:8100", settings.ehr_url))["clients"]
-    return clients
+    development: dict[str, Any] = json.loads(text.replace("http://localhost:8100", settings.ehr_url))
+    return development

@@ -42,7 +42,7 @@ class Container:
         """Read the clients, open the records and fill them when there are none."""
         clients = Clients.read(settings.clients_file)
         grants = Grants(settings.code_ttl_s, settings.launch_ttl_s, settings.refresh_token_ttl_s)
-        tokens = Tokens(settings.fhir_base, grants)
+        tokens = Tokens(settings.fhir_base, grants, resource_servers=clients.resource_servers)
         http = httpx.AsyncClient(timeout=settings.jwks_timeout_s, follow_redirects=False)
         fhir = FhirServer(settings.state_dir, settings.fhir_base, settings.subscription_attempts)
         seen = SeenAssertions(settings.state_dir / "assertions.sqlite3")
@@ -55,6 +55,7 @@ class Container:
             access_ttl_s=settings.access_token_ttl_s,
             backend_ttl_s=settings.backend_token_ttl_s,
             style_url=f"{settings.base_url}/smart-style.json",
+            introspection_url=f"{settings.base_url}/auth/introspect",
         )
         if not fhir.holds("Encounter", STAYS[0].encounter):
             log(LogCode.PATIENTS_LOADED, count=fhir.load(patients(datetime.now(UTC))))

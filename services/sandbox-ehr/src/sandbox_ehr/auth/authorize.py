@@ -48,7 +48,8 @@ class AuthorizationServer:
             raise OAuthError("unsupported_response_type", "response_type must be code")
         if not parameters.get("state"):
             raise OAuthError("invalid_request", "state is required")
-        if parameters.get("aud") != self._audience:
+        audience = parameters.get("aud")
+        if audience != self._audience and audience not in self.clients.resource_servers:
             raise OAuthError("invalid_request", f"aud must be {self._audience}")
         if parameters.get("code_challenge_method") != "S256":
             raise OAuthError("invalid_request", "code_challenge_method must be S256")
@@ -67,6 +68,7 @@ class AuthorizationServer:
             state=parameters["state"],
             code_challenge=parameters["code_challenge"],
             nonce=parameters.get("nonce"),
+            audience=None if audience == self._audience else audience,
         )
 
     def approve(self, request: AuthorizationRequest, context: LaunchContext) -> str:

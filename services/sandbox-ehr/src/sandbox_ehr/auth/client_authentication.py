@@ -44,14 +44,19 @@ class ClientAuthentication:
         self._token_url = token_url
         self._clock = clock
 
-    async def authenticate(self, form: Mapping[str, str], authorization: str | None) -> Client:
-        """Return the client; raise ``OAuthError`` invalid_client (401) when it does not prove itself."""
+    async def authenticate(
+        self, form: Mapping[str, str], authorization: str | None, endpoint: str | None = None
+    ) -> Client:
+        """Return the client; raise ``OAuthError`` invalid_client (401) when it does not prove itself.
+
+        An assertion is for the token endpoint, or for ``endpoint`` where another one is called.
+        """
         if "client_secret" in form:
             raise OAuthError("invalid_client", "send the secret by HTTP Basic, not in the body", 401)
         if "client_assertion" in form or "client_assertion_type" in form:
             if authorization is not None:
                 raise OAuthError("invalid_request", "more than one method of client authentication")
-            return await self._by_assertion(form)
+            return await self._by_assertion(form, {self._token_url, endpoint or self._token_url})
         if authorization is not None:
             return self._by_secret(form, authorization)
         client = self._clients.get(form.get("client_id"))
@@ -79,7 +84,7 @@ class ClientAuthentication:
             raise OAuthError("invalid_client", "client_id is not the one that authenticated", 401)
         return client
 
-    async def _by_assertion(self, form: Mapping[str, str]) -> Client:
+    async def _by_assertion(self, form: Mapping[str, str], audiences: set[str]) -> Client:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise OAuthError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}", 401)
         unverified_assertion = form.get("client_assertion", "")
@@ -99,7 +104,7 @@ class ClientAuthentication:
             claims = jwt.decode(unverified_assertion, key, algorithms=[unverified_header["alg"]]).claims
         except (JoseError, ValueError) as error:
             raise OAuthError("invalid_client", "the signature of client_assertion is wrong", 401) from error
-        self._check_claims(client, claims)
+        self._check_claims(client, claims, audiences)
         if form.get("client_id", client.client_id) != client.client_id:
             raise OAuthError("invalid_client", "client_id is not the one that authenticated", 401)
         return client
@@ -114,12 +119,12 @@ class ClientAuthentication:
         if "jku" in header and header["jku"] != client.jwks_uri:
             raise OAuthError("invalid_client", "jku is not the registered jwks_uri", 401)
 
-    def _check_claims(self, client: Client, claims: Mapping[str, Any]) -> None:
+    def _check_claims(self, client: Client, claims: Mapping[str, Any], audiences: set[str]) -> None:
         now = self._clock()
         expires_at, jti = claims.get("exp"), claims.get("jti")
         if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
             raise OAuthError("invalid_client", "iss and sub must both be the client_id", 401)
-        if claims.get("aud") not in (self._token_url, [self._token_url]):
+        if not any(claims.get("aud") in (url, [url]) for url in audiences):
             raise OAuthError("invalid_client", f"aud must be {self._token_url}", 401)
         if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or not expires_at > now:
             raise OAuthError("invalid_client", "exp is missing or past", 401)

@@ -1,7 +1,8 @@
 """The clients this EHR knows, read from a JSON file that holds no secret.
 
-The file is ``{"clients": [...]}``; the members of a client are those of OAuth dynamic registration (RFC 7591)
-with two of our own, ``launch_url`` and ``client_secret_scrypt``. Where a URL is http, it must be on this machine.
+The file is ``{"clients": [...], "resource_servers": [...]}``; the members of a client are those of OAuth dynamic
+registration (RFC 7591) with two of our own, ``launch_url`` and ``client_secret_scrypt``. ``resource_servers`` are the
+FHIR bases of others for which tokens are issued too. Where a URL is http, it must be on this machine.
 """
 
 import hashlib
@@ -44,11 +45,7 @@ class Client(BaseModel):
     @classmethod
     def _urls_are_safe(cls, value: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
         for url in (value,) if isinstance(value, str) else value or ():
-            parts = urlsplit(url)
-            if parts.fragment or not parts.hostname:
-                raise ValueError(f"not an absolute URL without fragment: {url}")
-            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-                raise ValueError(f"must be https, or http on this machine: {url}")
+            _require_safe(url)
         return value
 
     @field_validator("scope")
@@ -92,6 +89,14 @@ class Clients(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clients: tuple[Client, ...]
+    resource_servers: tuple[str, ...] = ()
+
+    @field_validator("resource_servers")
+    @classmethod
+    def _bases_are_safe(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            _require_safe(url)
+        return value
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
@@ -117,6 +122,14 @@ class Clients(BaseModel):
     def origins(self) -> frozenset[str]:
         """The origins that may call the token and FHIR endpoints from a browser."""
         return frozenset(origin for client in self.clients for origin in client.origins)
+
+
+def _require_safe(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.fragment or not parts.hostname:
+        raise ValueError(f"not an absolute URL without fragment: {url}")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ValueError(f"must be https, or http on this machine: {url}")
 
 
 def scrypt_hash(secret: str, salt: bytes) -> str:

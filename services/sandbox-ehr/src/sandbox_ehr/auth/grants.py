@@ -35,17 +35,22 @@ class AuthorizationRequest:
     state: str
     code_challenge: str
     nonce: str | None = None
+    audience: str | None = None
 
 
 @dataclass
 class Grant:
-    """What a client may do, until it is revoked; the tokens issued for it carry its id."""
+    """What a client may do, until it is revoked; the tokens issued for it carry its id.
+
+    ``audience`` is the resource server the tokens are for; None means this EHR.
+    """
 
     id: str
     client_id: str
     scopes: tuple[str, ...]
     context: LaunchContext | None
     nonce: str | None = None
+    audience: str | None = None
     revoked: bool = False
 
 
@@ -95,7 +100,7 @@ class Grants:
 
     def code(self, request: AuthorizationRequest, context: LaunchContext) -> str:
         """Make an authorization code."""
-        grant = self.open(request.client_id, request.scopes, context, request.nonce)
+        grant = self.open(request.client_id, request.scopes, context, request.nonce, request.audience)
         return self._keep("code", (request, grant), self.code_ttl_s)
 
     def redeem_code(self, unverified_code: str, client_id: str) -> tuple[AuthorizationRequest, Grant]:
@@ -112,10 +117,15 @@ class Grants:
         return request, grant
 
     def open(
-        self, client_id: str, scopes: tuple[str, ...], context: LaunchContext | None, nonce: str | None = None
+        self,
+        client_id: str,
+        scopes: tuple[str, ...],
+        context: LaunchContext | None,
+        nonce: str | None = None,
+        audience: str | None = None,
     ) -> Grant:
         """Start a grant."""
-        grant = Grant(secrets.token_urlsafe(16), client_id, scopes, context, nonce)
+        grant = Grant(secrets.token_urlsafe(16), client_id, scopes, context, nonce, audience)
         self._grants[grant.id] = grant
         return grant
 

@@ -38,6 +38,7 @@ class TokenEndpoint:
         access_ttl_s: int,
         backend_ttl_s: int,
         style_url: str,
+        introspection_url: str,
     ) -> None:
         self.authentication = authentication
         self.grants = grants
@@ -45,6 +46,7 @@ class TokenEndpoint:
         self._access_ttl_s = access_ttl_s
         self._backend_ttl_s = backend_ttl_s
         self._style_url = style_url
+        self.introspection_url = introspection_url
 
     async def token(self, form: Mapping[str, str], authorization: str | None) -> dict[str, Any]:
         """Return the token response; raise ``OAuthError``."""
@@ -65,6 +67,7 @@ class TokenEndpoint:
         request, granted = self.grants.redeem_code(form.get("code", ""), client.client_id)
         if form.get("redirect_uri") != request.redirect_uri:
             raise OAuthError("invalid_grant", "redirect_uri is not the one of the authorization request")
+        self._require_audience(form, granted)
         verifier = form.get("code_verifier", "")
         digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(digest, request.code_challenge):
@@ -73,6 +76,7 @@ class TokenEndpoint:
 
     def _refresh(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
         granted = self.grants.redeem_refresh_token(form.get("refresh_token", ""), client.client_id)
+        self._require_audience(form, granted)
         scopes = granted.scopes
         if form.get("scope"):
             scopes = tuple(grant_scopes(form["scope"].split(), granted.scopes))
@@ -87,8 +91,17 @@ class TokenEndpoint:
         scopes = tuple(grant_scopes(requested, client.scope.split()))
         if not resource_scopes(scopes):
             raise OAuthError("invalid_scope", "none of the scopes asked for is allowed to this client")
-        granted = self.grants.open(client.client_id, scopes, None)
+        resource = form.get("resource")
+        if resource is not None and resource not in (self.tokens.issuer, *self.tokens.resource_servers):
+            raise OAuthError("invalid_target", "no tokens are issued for this resource")
+        audience = None if resource == self.tokens.issuer else resource
+        granted = self.grants.open(client.client_id, scopes, None, audience=audience)
         return self._response(granted, scopes, self._backend_ttl_s)
+
+    def _require_audience(self, form: Mapping[str, str], granted: Grant) -> None:
+        """Raise ``OAuthError`` invalid_target (RFC 8707) for another resource than the one that was granted."""
+        if "resource" in form and form["resource"] != (granted.audience or self.tokens.issuer):
+            raise OAuthError("invalid_target", "this grant is for another resource")
 
     def _user_response(self, client: Client, granted: Grant, scopes: tuple[str, ...]) -> dict[str, Any]:
         answer = self._response(granted, scopes, self._access_ttl_s)
@@ -117,7 +130,7 @@ class TokenEndpoint:
     def introspect(self, unverified_token: str) -> dict[str, Any]:
         """Say what a token means (RFC 7662, with the members SMART adds)."""
         try:
-            token = self.tokens.verify(unverified_token)
+            token = self.tokens.inspect(unverified_token)
         except InvalidToken:
             return {"active": False}
         answer: dict[str, Any] = {
@@ -127,6 +140,7 @@ class TokenEndpoint:
             "exp": token.expires_at,
             "token_type": "Bearer",
             "iss": self.tokens.issuer,
+            "aud": token.audience,
             "sub": token.subject,
         }
         if token.context:
@@ -141,7 +155,7 @@ class TokenEndpoint:
         granted = self.grants.peek_refresh_token(unverified_token)
         if granted is None:
             try:
-                granted = self.grants.get(self.tokens.verify(unverified_token).grant_id)
+                granted = self.grants.get(self.tokens.inspect(unverified_token).grant_id)
             except InvalidToken:
                 return
         if granted is not None and granted.client_id == client.client_id:
@@ -178,7 +192,7 @@ def token_routes(endpoint: TokenEndpoint) -> list[HTTPRouteHandler]:
         authorization = request.headers.get("Authorization")
         try:
             form = await form_of(request)
-            await endpoint.authentication.authenticate(form, authorization)
+            await endpoint.authentication.authenticate(form, authorization, endpoint.introspection_url)
             return Response(endpoint.introspect(form.get("token", "")), headers=_NO_STORE)
         except OAuthError as error:
             return refused(error, authorization)

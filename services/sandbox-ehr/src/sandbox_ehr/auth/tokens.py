@@ -40,6 +40,7 @@ class AccessToken:
     expires_at: int
     grant_id: str
     subject: str
+    audience: str
 
     @property
     def patient(self) -> str | None:
@@ -48,10 +49,18 @@ class AccessToken:
 
 
 class Tokens:
-    """Issues and verifies tokens of ``issuer``, which is also the FHIR base they are for."""
+    """Issues and verifies tokens of ``issuer``, which is also the FHIR base they are for, unless a grant is for one of
+    ``resource_servers``."""
 
-    def __init__(self, issuer: str, grants: Grants, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        grants: Grants,
+        clock: Callable[[], float] = time.time,
+        resource_servers: tuple[str, ...] = (),
+    ) -> None:
         self._issuer = issuer
+        self.resource_servers = resource_servers
         self._grants = grants
         self._clock = clock
         self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": _ALGORITHM}, auto_kid=True)
@@ -70,7 +79,7 @@ class Tokens:
         now = int(self._clock())
         claims: dict[str, Any] = {
             "iss": self._issuer,
-            "aud": self._issuer,
+            "aud": grant.audience or self._issuer,
             "sub": grant.context.practitioner if grant.context else grant.client_id,
             "client_id": grant.client_id,
             "scope": " ".join(scopes),
@@ -79,6 +88,11 @@ class Tokens:
             "jti": secrets.token_urlsafe(16),
             "grant": grant.id,
         }
+        if grant.audience is not None and grant.context is not None:
+            # Another server cannot look the launch context up as this one does.
+            claims |= {"patient": grant.context.patient} if grant.context.patient else {}
+            if "fhirUser" in scopes:
+                claims["fhirUser"] = f"{self._issuer}/Practitioner/{grant.context.practitioner}"
         return jwt.encode({"alg": _ALGORITHM, "typ": _ACCESS_TOKEN_TYPE, "kid": self._key.kid}, claims, self._key)
 
     def id_token(self, grant: Grant, scopes: tuple[str, ...], ttl_s: int) -> str:
@@ -99,13 +113,20 @@ class Tokens:
         return jwt.encode({"alg": _ALGORITHM, "typ": "JWT", "kid": self._key.kid}, claims, self._key)
 
     def verify(self, unverified_token: str) -> AccessToken:
+        """Check a token that is presented here; raise ``InvalidToken``, also when it is for another server."""
+        token = self.inspect(unverified_token)
+        if token.audience != self._issuer:
+            raise InvalidToken("another audience")
+        return token
+
+    def inspect(self, unverified_token: str) -> AccessToken:
         """Check signature, type, issuer, audience, expiry and revocation; raise ``InvalidToken``."""
         try:
             token = jwt.decode(unverified_token, self._key, algorithms=[_ALGORITHM])
             rules = jwt.JWTClaimsRegistry(
                 now=lambda: int(self._clock()),
                 iss={"essential": True, "value": self._issuer},
-                aud={"essential": True, "value": self._issuer},
+                aud={"essential": True},
                 exp={"essential": True},
             )
             rules.validate(token.claims)
@@ -114,6 +135,9 @@ class Tokens:
         grant = self._grants.get(token.claims.get("grant", ""))
         if token.header.get("typ") != _ACCESS_TOKEN_TYPE or grant is None:
             raise InvalidToken("revoked")
+        audience = grant.audience or self._issuer
+        if token.claims["aud"] != audience:
+            raise InvalidToken("audience")
         scopes = tuple(token.claims["scope"].split())
         return AccessToken(
             client_id=grant.client_id,
@@ -123,4 +147,5 @@ class Tokens:
             expires_at=token.claims["exp"],
             grant_id=grant.id,
             subject=token.claims["sub"],
+            audience=audience,
         )
