@@ -3,14 +3,7 @@
 import uuid
 from urllib.parse import parse_qs
 
-from fhir_support.identifiers import (
-    EFFECT_TAG,
-    deterministic_id,
-    effect_tag,
-    identifier,
-    identifier_query,
-    tag_query,
-)
+from fhir_support.identifiers import EFFECT_TAG, deterministic_id, effect_tag, tag_query
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +18,5 @@ def test_identifiers_are_equal_exactly_when_their_causes_are(a: list[str], b: li
 
 def test_a_conditional_create_searches_for_what_the_resource_carries() -> None:
     unique = deterministic_id("x")
-    carried, tag = identifier(unique), effect_tag(unique)
-    assert parse_qs(identifier_query(unique)) == {"identifier": [f"{carried['system']}|{carried['value']}"]}
+    tag = effect_tag(unique)
     assert parse_qs(tag_query(unique)) == {"_tag": [f"{EFFECT_TAG}|{tag['code']}"]}

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from urllib.parse import unquote
 
 import pytest
 from facade.resources.signing import UndecidedFlags, sign_transaction
@@ -45,10 +46,13 @@ def test_everything_is_created_only_where_it_is_not_yet(written):
     for name, entry in zip(written.names, written.bundle["entry"], strict=True):
         request = entry["request"]
         if name == "task":
-            assert (request["method"], request["url"].split("=")[0]) == ("PUT", "Task?identifier")
+            assert (request["method"], request["url"].split("=")[0]) == ("PUT", "Task?_tag")
         else:
             assert request["method"] == "POST"
-            assert request["ifNoneExist"].startswith(("identifier=", "_tag="))
+            # Servers exist that do not search Composition by identifier; every type has _tag.
+            assert request["ifNoneExist"].startswith("_tag=")
+        (tag,) = entry["resource"]["meta"]["tag"]
+        assert f"{tag['system']}|{tag['code']}" in unquote(request.get("ifNoneExist", request["url"]))
     queries = [entry["request"].get("ifNoneExist") for entry in written.bundle["entry"]]
     assert len(set(queries)) == len(queries)
 

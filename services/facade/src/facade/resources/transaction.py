@@ -1,14 +1,15 @@
 """The transaction Bundles that write a draft, or the news that there is none, to the EHR.
 
-Everything of one document is created in one transaction, each resource conditionally on its deterministic identifier
-(or tag, where the type has no identifier): sent again, the bundle creates nothing. The Task alone is updated
-conditionally by the document and created conditionally by the failure, so that they may arrive in either order.
+Everything of one document is created in one transaction, each resource conditionally on its deterministic tag: sent
+again, the bundle creates nothing. It is the tag and not the identifier, which some types lack and some servers do not
+search on types that have it; ``_tag`` is a parameter of every type. The Task alone is updated conditionally by the
+document and created conditionally by the failure, so that they may arrive in either order.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_support.identifiers import identifier_query, tag_query
+from fhir_support.identifiers import effect_tag, tag_query
 from fhir_support.r4 import validated
 
 from facade.resources.audit_event import AuditParties, audit_event
@@ -49,9 +50,9 @@ def document_transaction(stored: StoredDocument, parties: AuditParties, *, reque
             _create(context, names[flag.id], detected_issue(context, flag, facts.get(flag.fact_id or "")))
             for flag in document.flags
         ),
-        _create(context, "device", device(document.model), query=identifier_query(device_id(document.model))),
-        _tagged(context, "provenance", draft_provenance(context, document, stored.chart, targets)),
-        _tagged(context, "audit-event", _audit(context, parties, "audit-event", context.urn("composition"))),
+        _create(context, "device", device(document.model), unique_id=device_id(document.model)),
+        _create(context, "provenance", draft_provenance(context, document, stored.chart, targets)),
+        _create(context, "audit-event", _audit(context, parties, "audit-event", context.urn("composition"))),
         _task_entry(context, completed_task(context), update=True),
     ]
     return _transaction(entries)
@@ -62,7 +63,7 @@ def failure_transaction(context: DocumentContext, parties: AuditParties, reason:
     return _transaction(
         [
             _task_entry(context, failed_task(context, reason), update=False),
-            _tagged(context, "task-audit-event", _audit(context, parties, "task-audit-event", context.urn("task"))),
+            _create(context, "task-audit-event", _audit(context, parties, "task-audit-event", context.urn("task"))),
         ]
     )
 
@@ -82,21 +83,17 @@ def _audit(context: DocumentContext, parties: AuditParties, name: str, target: s
 _Entry = tuple[str, dict[str, Any]]
 
 
-def _create(context: DocumentContext, name: str, resource: dict[str, Any], query: str | None = None) -> _Entry:
-    query = query or identifier_query(resource_id(context.document_id, name))
-    request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": query}
-    return name, {"fullUrl": context.urn(name), "resource": validated(resource), "request": request}
-
-
-def _tagged(context: DocumentContext, name: str, resource: dict[str, Any]) -> _Entry:
-    return _create(context, name, resource, tag_query(resource_id(context.document_id, name)))
+def _create(context: DocumentContext, name: str, resource: dict[str, Any], *, unique_id: str | None = None) -> _Entry:
+    unique_id = unique_id or resource_id(context.document_id, name)
+    tagged = {**resource, "meta": {**resource.get("meta", {}), "tag": [effect_tag(unique_id)]}}
+    request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": tag_query(unique_id)}
+    return name, {"fullUrl": context.urn(name), "resource": validated(tagged), "request": request}
 
 
 def _task_entry(context: DocumentContext, task: dict[str, Any], *, update: bool) -> _Entry:
     name, entry = _create(context, "task", task)
     if update:
-        query = identifier_query(resource_id(context.document_id, "task"))
-        entry["request"] = {"method": "PUT", "url": f"Task?{query}"}
+        entry["request"] = {"method": "PUT", "url": f"Task?{entry['request']['ifNoneExist']}"}
     return name, entry
 
 
