@@ -25,18 +25,22 @@ from facade.fhir.results import Results
 from facade.fhir.smart_configuration import AuthorizationServers
 from facade.fhir.tenants import home_of
 from facade.jwt_keys import RemoteKeySets
+from facade.operations.build import build_operations
+from facade.operations.runner import Operations
 from facade.pipeline.drafting import Drafting
 from facade.pipeline.reconciliation import HttpReconciliation, Reconciliation
 from facade.pipeline.signing import Signing
 from facade.settings import FacadeSettings
 from facade.smart.authorization_server import AuthorizationServer
 from facade.smart.launches import Launches
+from facade.smart.pending import PendingLaunches
 from facade.smart.sessions import Sessions
 from facade.smart.user_access import UserAccess
 from facade.store.cds_cards import CdsCards
 from facade.store.database import Database
 from facade.store.documents import Documents
 from facade.store.inbox import Inbox
+from facade.store.jobs import Jobs
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Outbox
 from facade.store.resources import Resources
@@ -84,6 +88,7 @@ class Container:
     launches: Launches
     user_access: UserAccess
     cds_hooks: CdsHooks
+    operations: Operations
     wake: asyncio.Event
     written_back: asyncio.Event
 
@@ -130,6 +135,17 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     server = AuthorizationServer(http, discovery, authentication, key_sets)
     sessions = Sessions(database, cipher, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
     wake, written_back = asyncio.Event(), asyncio.Event()
+    drafting = Drafting(
+        ehrs=ehrs,
+        connections=connections,
+        reconciliation=reconciliation,
+        database=database,
+        documents=documents,
+        outbox=outbox,
+        results=results,
+        public_base_url=settings.public_base_url,
+        written_back=written_back,
+    )
     return Container(
         settings=settings,
         secrets=secrets,
@@ -149,17 +165,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         resources=resources,
         access_tokens=AccessTokenVerifier(key_sets, Introspection(http, assertions)),
         authorization_servers=AuthorizationServers(http),
-        drafting=Drafting(
-            ehrs=ehrs,
-            connections=connections,
-            reconciliation=reconciliation,
-            database=database,
-            documents=documents,
-            outbox=outbox,
-            results=results,
-            public_base_url=settings.public_base_url,
-            written_back=written_back,
-        ),
+        drafting=drafting,
         signing=Signing(
             ehrs=ehrs,
             connections=connections,
@@ -173,8 +179,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
             ehrs=ehrs,
             http=http,
             server=server,
-            database=database,
-            cipher=cipher,
+            pending=PendingLaunches(database, cipher, settings.public_base_url),
             sessions=sessions,
             public_base_url=settings.public_base_url,
         ),
@@ -188,6 +193,15 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
             http=http,
             checks=HttpOrderChecks(http, service_auth, settings.reconciliation_url),
             public_base_url=settings.public_base_url,
+        ),
+        operations=build_operations(
+            settings,
+            http=http,
+            service_auth=service_auth,
+            connections=connections,
+            drafting=drafting,
+            resources=resources,
+            jobs=Jobs(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry),
         ),
         wake=wake,
         written_back=written_back,

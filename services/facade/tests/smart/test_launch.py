@@ -206,15 +206,67 @@ async def test_an_answer_of_another_authorization_server_is_refused(clinician):
     assert await rows(clinician.container, SessionRow) == 0
 
 
-async def test_without_a_stay_there_is_no_page(clinician):
-    stay = await clinician.container.connections.client("sandbox").read("Encounter/enc-ac4dcc33953d")
-    patient = stay["subject"]["reference"].partition("/")[2]
+async def choosing(clinician):
+    """A standalone launch in which the EHR names a patient and no stay; the page with its handle, and the patient."""
+    encounter = await clinician.container.connections.client("sandbox").read("Encounter/enc-ac4dcc33953d")
+    page = await clinician.standalone(None, patient=encounter["subject"]["reference"].partition("/")[2])
+    assert page.status_code == 200, page.text
+    handle = re.search(r'name="handle" value="([^"]+)"', page.text)
+    return page, handle[1]
 
-    answer = await clinician.standalone(None, patient=patient)
+
+async def test_without_a_stay_the_clinician_chooses_one_of_the_patient(clinician):
+    page, handle = await choosing(clinician)
+    assert "Which stay is it about?" in page.text
+    assert 'value="Encounter/enc-ac4dcc33953d"' in page.text
+    assert await rows(clinician.container, SessionRow) == 0
+
+    chosen = {"handle": handle, "stay": "Encounter/enc-ac4dcc33953d"}
+    opened = await clinician.ask("/smart/stay", method="POST", data=chosen)
+
+    assert opened.status_code == 303
+    shown = await clinician.ask(opened.headers["location"])
+    assert shown.status_code == 200
+    assert [name for name in clinician.cookies if "launch" in name] == []
+
+
+@pytest.mark.parametrize("stay", ["Encounter/of-another-patient", "Patient/x", "", "../../metadata", None])
+async def test_a_stay_that_was_not_offered_cannot_be_chosen(clinician, stay):
+    _, handle = await choosing(clinician)
+    form = {"handle": handle} if stay is None else {"handle": handle, "stay": stay}
+
+    answer = await clinician.ask("/smart/stay", method="POST", data=form)
 
     assert answer.status_code == 403
-    assert "No stay was chosen" in answer.text
     assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_a_choice_is_made_once_and_in_the_browser_that_was_asked(clinician, new_browser):
+    _, handle = await choosing(clinician)
+    form = {"handle": handle, "stay": "Encounter/enc-ac4dcc33953d"}
+
+    assert (await new_browser().ask("/smart/stay", method="POST", data=form)).status_code == 400
+    assert (await clinician.ask("/smart/stay", method="POST", data=form)).status_code == 400
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_the_handle_of_a_choice_is_no_state_and_a_state_no_handle(clinician, query):
+    _, handle = await choosing(clinician)
+    assert (await clinician.ask(f"/smart/callback?{urlencode({'state': handle, 'code': 'x'})}")).status_code == 503
+    state = query((await clinician.ask(await clinician.launch_address())).headers["location"])["state"][0]
+    form = {"handle": state, "stay": "Encounter/enc-ac4dcc33953d"}
+    assert (await clinician.ask("/smart/stay", method="POST", data=form)).status_code == 503
+    assert await rows(clinician.container, SessionRow) == 0
+
+
+async def test_a_standalone_launch_begins_at_an_ehr_by_its_name_or_with_a_list(clinician, query):
+    shown = await clinician.ask("/smart/standalone")
+    assert 'href="/smart/standalone?ehr=sandbox"' in shown.text
+    assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
+    assert (await clinician.ask("/smart/standalone?ehr=another")).status_code == 400
+    for begin in ("ehr=sandbox", urlencode({"iss": clinician.ehr.fhir_base})):
+        started = await clinician.ask(f"/smart/standalone?{begin}")
+        assert "launch/patient" in query(started.headers["location"])["scope"][0].split()
 
 
 async def test_pages_about_a_launch_may_only_be_framed_by_registered_ehrs(clinician):

@@ -10,8 +10,8 @@ from service_runtime.request_id import REQUEST_ID_HEADER, current_request_id
 
 from facade.ehr.registry import Ehr
 from facade.smart.errors import ContextMissing, EhrRefused, EhrUnavailable
+from facade.smart.launch_steps import SignedIn
 from facade.smart.people import display_name, practitioner_name
-from facade.smart.token_response import TokenResponse
 
 __all__ = ["LaunchContext", "UserToken", "read_launch_context", "user_client"]
 
@@ -33,10 +33,8 @@ class UserToken:
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """The stay and, where the granted scopes let us read them, the names to show."""
+    """The names to show, where the granted scopes let us read them."""
 
-    patient: str
-    encounter: str
     practitioner_name: str | None
     patient_name: str | None
     patient_birth_date: str | None
@@ -50,17 +48,12 @@ def user_client(ehr: Ehr, http: httpx.AsyncClient, token: str) -> FhirClient:
     return FhirClient(ehr.fhir_base, http, UserToken(token), retries=1, headers=headers)
 
 
-async def read_launch_context(
-    ehr: Ehr, client: FhirClient, response: TokenResponse, practitioner: str
-) -> LaunchContext:
+async def read_launch_context(ehr: Ehr, client: FhirClient, signed_in: SignedIn, encounter: str) -> LaunchContext:
     """Read the stay and check that it is the patient's; raise ``LaunchRefused``.
 
     The stay must be readable: who may not read it in the EHR may not see its document here. Names are not needed
     to work and are left out where the granted scopes do not reach.
     """
-    if not response.patient or not response.encounter:
-        raise ContextMissing("no-patient" if not response.patient else "no-encounter")
-    patient, encounter = f"Patient/{response.patient}", f"Encounter/{response.encounter}"
     stay = await _read(client, encounter)
     if stay is None:
         raise ContextMissing("encounter-not-readable", "The EHR did not allow this launch to read the stay.")
@@ -68,13 +61,11 @@ async def read_launch_context(
         subject = resource_key(str(stay.get("subject", {}).get("reference")), ehr.fhir_base).reference
     except InvalidReference:
         subject = None
-    if subject != patient:
+    if subject != signed_in.patient:
         raise ContextMissing("encounter-of-another-patient", "The EHR named a stay of another patient.")
-    person = await _read(client, patient) or {}
-    clinician = await _read(client, practitioner) or {}
+    person = await _read(client, signed_in.patient) or {}
+    clinician = await _read(client, signed_in.practitioner) or {}
     return LaunchContext(
-        patient=patient,
-        encounter=encounter,
         practitioner_name=practitioner_name(clinician),
         patient_name=display_name(person),
         patient_birth_date=person.get("birthDate"),

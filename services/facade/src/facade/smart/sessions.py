@@ -11,6 +11,7 @@ from sqlalchemy import delete, or_, update
 
 from facade.resources.ids import patient_scope
 from facade.smart.secret_values import hashed, random_value, short_name
+from facade.smart.token_response import AppContext
 from facade.store.database import Database
 from facade.store.tables import SessionRow
 
@@ -25,7 +26,11 @@ class SessionEnded(Exception):
 
 
 class SessionContext(BaseModel):
-    """Who looks at which stay. It is kept sealed: it names the patient and holds the tokens of the launch."""
+    """Who looks at which stay. It is kept sealed: it names the patient and holds the tokens of the launch.
+
+    ``not_granted`` says in words what the EHR did not let us have; ``app_context`` and ``open_resources`` what the
+    launch wants to see first.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +42,9 @@ class SessionContext(BaseModel):
     patient_birth_date: str | None = None
     patient_sex: str | None = None
     show_banner: bool = True
+    not_granted: tuple[str, ...] = ()
+    app_context: AppContext | None = None
+    open_resources: tuple[str, ...] = ()
     access_token: str
     refresh_token: str | None = None
     token_endpoint: str

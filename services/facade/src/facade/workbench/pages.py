@@ -33,13 +33,17 @@ def any_registered_ehr(ehrs: EhrRegistry) -> tuple[str, ...]:
     return tuple(sorted({origin for ehr in ehrs for origin in ehr.frame_ancestors}))
 
 
-def security_headers(frame_ancestors: Iterable[str]) -> dict[str, str]:
-    """Return the headers of every page: nothing inline, nothing from elsewhere, framed by nobody else, not kept."""
+def security_headers(frame_ancestors: Iterable[str], form_targets: Iterable[str] = ()) -> dict[str, str]:
+    """Return the headers of every page: nothing inline, nothing from elsewhere, framed by nobody else, not kept.
+
+    ``form_targets`` are further origins that a form of the page may be sent to.
+    """
     ancestors = " ".join(frame_ancestors) or "'none'"
+    targets = " ".join(["'self'", *form_targets])
     return {
         "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-            f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+            f"form-action {targets}; base-uri 'none'; frame-ancestors {ancestors}"
         ),
         "Cache-Control": "no-store",
         # Not no-referrer: with it browsers send "Origin: null" with our own forms.
@@ -49,13 +53,20 @@ def security_headers(frame_ancestors: Iterable[str]) -> dict[str, str]:
     }
 
 
-def page(template: str, frame_ancestors: Iterable[str], *, status_code: int = 200, **values: Any) -> Response[str]:
+def page(
+    template: str,
+    frame_ancestors: Iterable[str],
+    *,
+    status_code: int = 200,
+    form_targets: Iterable[str] = (),
+    **values: Any,
+) -> Response[str]:
     """Return a page; every value is escaped."""
     return Response(
         _TEMPLATES.get_template(template).render(**values),
         status_code=status_code,
         media_type="text/html; charset=utf-8",
-        headers=security_headers(frame_ancestors),
+        headers=security_headers(frame_ancestors, form_targets),
     )
 
 
