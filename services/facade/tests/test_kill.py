@@ -1,34 +1,18 @@
 """kill -9 after the acknowledgement and before the end of the work: every event still has exactly one effect.
 
-The facade is a process of its own with its secrets in a real OpenBao. It is forked from a process that has imported it
-already, so that twenty starts cost little; what is killed is all of it, and nothing of it can clean up.
+The facade is a process of its own with its secrets in a real OpenBao; what is killed is all of it.
 """
 
 import asyncio
-import contextlib
-import multiprocessing
-import os
 import random
-import signal
-import sqlite3
-import time
 
-import httpx
 import pytest
 from service_runtime.service_auth import ServiceAuth
 from service_runtime.vault_store import connect_secret_store
 
+from tests.support.facade_process import FacadeProcess
+
 KILLS = 20
-_FORK = multiprocessing.get_context("forkserver")
-_START = """
-import os, sys
-os.environ.update(environment)
-log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-os.dup2(log, 1)
-os.dup2(log, 2)
-from facade.__main__ import main
-sys.exit(main())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -36,50 +20,8 @@ def accepts(vault_settings):
     return ServiceAuth(connect_secret_store(vault_settings("reconciliation"))).accepts
 
 
-class FacadeProcess:
-    def __init__(self, environment, folder, port):
-        self.environment = environment
-        self.log = folder / "facade.log"
-        self.database = folder / "facade.sqlite3"
-        self.base_url = f"http://localhost:{port}"
-        self.process = None
-
-    async def start(self):
-        arguments = (_START, {"environment": self.environment, "log_file": str(self.log)})
-        self.process = _FORK.Process(target=exec, args=arguments)
-        self.process.start()
-        end = time.monotonic() + 60
-        async with httpx.AsyncClient() as http:
-            while time.monotonic() < end:
-                with contextlib.suppress(httpx.TransportError):
-                    if (await http.get(f"{self.base_url}/healthz", timeout=5)).status_code == 200:
-                        return
-                assert self.process.is_alive(), self.log.read_text()[-2000:]
-                await asyncio.sleep(0.02)
-        raise AssertionError(self.log.read_text()[-2000:])
-
-    def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.join(10)
-        assert self.process.exitcode == -signal.SIGKILL
-
-    def events(self):
-        return self._count("SELECT count(*) FROM inbox_event WHERE kind = 'encounter'")
-
-    def open_work(self):
-        return self._count(
-            "SELECT (SELECT count(*) FROM inbox_event WHERE state != 'done')"
-            " + (SELECT count(*) FROM outbox_effect WHERE state != 'done')"
-        )
-
-    def _count(self, query):
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return connection.execute(query).fetchone()[0]
-
-
 @pytest.fixture
 def facade_process(openbao, settings_for, tmp_path):
-    _FORK.set_forkserver_preload(["facade.__main__"])
     settings = settings_for(poll_s=0.1, workers=2)
     environment = {
         **{f"PRECEPTOR_FACADE_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set},
@@ -87,10 +29,7 @@ def facade_process(openbao, settings_for, tmp_path):
     }
     started = FacadeProcess(environment, tmp_path, settings.port)
     yield started
-    if started.process is not None and started.process.is_alive():
-        started.process.terminate()
-        started.process.join(20)
-        assert started.process.exitcode == 0, started.log.read_text()[-2000:]
+    started.stop()
 
 
 async def test_twenty_kills_at_random_points_lose_nothing_and_double_nothing(facade_process, ward, suite, eventually):
