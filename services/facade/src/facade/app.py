@@ -16,6 +16,8 @@ from facade.ehr import jwks
 from facade.failures import EXCEPTION_HANDLERS
 from facade.fhir import routes as fhir
 from facade.fhir.tenants import tenants
+from facade.operations import routes as operations
+from facade.operations.table import advertised
 from facade.smart import routes as smart
 from facade.subscriptions import routes as subscriptions
 from facade.subscriptions.gate import NotificationGate
@@ -41,7 +43,8 @@ def build_app(container: Container) -> ASGIApp:
             *smart.route_handlers,
             *workbench.route_handlers,
             *cds_hooks.route_handlers,
-            *fhir.route_handlers(),
+            *operations.route_handlers,
+            *fhir.route_handlers(advertised()),
         ],
         dependencies={
             "container": Provide(lambda: container, sync_to_thread=False),

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from service_runtime.log import LogCode, log
 
 from facade.container import Container
+from facade.fhir.tenants import home_of
+from facade.operations.worker import JobWorker
 from facade.pipeline.delivery import Deliverer
 from facade.pipeline.events import EventProcessor
 from facade.pipeline.loops import WorkLoop
@@ -24,6 +26,7 @@ async def running(container: Container) -> AsyncIterator[None]:
     settings = container.settings
     await container.database.migrate()
     freed = await container.inbox.queue.release_own() + await container.outbox.queue.release_own()
+    freed += await container.operations.jobs.queue.release_own()
     log(LogCode.SERVICE_STARTED, count=freed)
     events = EventProcessor(
         ehrs=container.ehrs,
@@ -43,12 +46,14 @@ async def running(container: Container) -> AsyncIterator[None]:
         wake=container.wake,
         stop=stop_keeping,
     )
+    jobs = JobWorker(container.operations, lambda ehr_id: home_of(container.ehrs, settings.public_base_url, ehr_id))
     loops = [
         *(
             WorkLoop(events.step, container.wake, poll_s=settings.poll_s, stage="inbox")
             for _ in range(settings.workers)
         ),
         WorkLoop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
+        WorkLoop(jobs.step, container.operations.wake, poll_s=settings.poll_s, stage="jobs"),
         WorkLoop(keeper.step, stop_keeping, poll_s=settings.subscription_check_s, stage="subscription"),
     ]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
@@ -64,6 +69,7 @@ async def running(container: Container) -> AsyncIterator[None]:
         await container.drafting.close(settings.stop_timeout_s)
         await container.inbox.queue.release_own()
         await container.outbox.queue.release_own()
+        await container.operations.jobs.queue.release_own()
         await container.http.aclose()
         await container.database.close()
         log(LogCode.SERVICE_STOPPED)

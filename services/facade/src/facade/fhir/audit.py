@@ -47,6 +47,10 @@ class Auditor:
         """Record that a known client asked for what it may not have."""
         await self._keep(call, interaction, [None], query=text, outcome="4")
 
+    async def operation(self, call: Call, name: str, patient: str | None, outcome: str = "0") -> None:
+        """Record that an operation (``$draft``) was invoked, and how it ended: 0, 4 (refused) or 8 (failed)."""
+        await self._keep(call, "operation", [patient], query=name, outcome=outcome)
+
     async def _keep(
         self,
         call: Call,

@@ -29,7 +29,7 @@ from facade.gather.elements import (
 )
 from facade.gather.medications import discharge_medications
 
-__all__ = ["DISCHARGE_ORDER_SYSTEM", "OBSERVATION_CODES", "StayResources", "chart_of"]
+__all__ = ["DISCHARGE_ORDER_SYSTEM", "OBSERVATION_CODES", "StayResources", "chart_of", "formulary_plan"]
 
 Resource = dict[str, Any]
 
@@ -96,7 +96,7 @@ def chart_of(stay: StayResources, as_of: date) -> Chart:
         allergies=_allergies(stay.allergies),
         observations=_observations(stay.observations, discharged),
         orders=_orders(stay.orders, reference),
-        formulary_plan=_plan(stay.coverages),
+        formulary_plan=formulary_plan(stay.coverages),
         as_of=as_of,
     )
 
@@ -233,7 +233,8 @@ def _within(request: Mapping[str, Any]) -> Quantity | None:
     return quantity(repeat.get("boundsDuration") or (repeat.get("boundsRange") or {}).get("high"))
 
 
-def _plan(coverages: Iterable[Resource]) -> str | None:
+def formulary_plan(coverages: Iterable[Resource]) -> str | None:
+    """Return the plan that an active coverage names, None when none does."""
     for coverage in coverages:
         if coverage.get("status") == "active":
             for group in coverage.get("class", []):
