@@ -67,6 +67,8 @@ class LogCode(StrEnum):
     CDS_NOT_REPEATED = "cds.not-repeated"
     CDS_FEEDBACK = "cds.feedback"
     CDS_CLIENT_REFUSED = "cds.client-refused"
+    TRIAGE_ANSWERED = "triage.answered"
+    TRIAGE_MODEL_FAILED = "triage.model-failed"
 
 
 LOG_FIELDS = frozenset(
