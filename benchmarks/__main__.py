@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 _RESULTS = Path(__file__).parent / "results"
-_BENCHMARKS = {"discharge-path": "benchmarks.discharge_path"}
+_BENCHMARKS = {"discharge-path": "benchmarks.discharge_path", "order-sign": "benchmarks.order_sign"}
 
 
 def main(names: list[str]) -> int:

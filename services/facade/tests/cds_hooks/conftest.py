@@ -9,6 +9,7 @@ import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,12 +219,26 @@ def cds_settings(checking: Any, registered: dict[str, Any], empty_database: Path
 
 
 @pytest.fixture
-async def cds(cds_settings: FacadeSettings, secrets: MemorySecretStore, cds_client: Client) -> AsyncIterator[Facade]:
+def facade_with(cds_settings: FacadeSettings, secrets: MemorySecretStore, cds_client: Client) -> Any:
+    """Runs a facade; keywords change its settings. Several share one database, as workers do."""
+
+    @asynccontextmanager
+    async def running(**changes: Any) -> AsyncIterator[Facade]:
+        container = build_container(cds_settings.model_copy(update=changes), secrets)
+        try:
+            yield Facade(container, build_app(container), cds_client)
+        finally:
+            await container.http.aclose()
+            await container.database.close()
+
+    return running
+
+
+@pytest.fixture
+async def cds(facade_with: Any) -> AsyncIterator[Facade]:
     """A facade."""
-    container = build_container(cds_settings, secrets)
-    yield Facade(container, build_app(container), cds_client)
-    await container.http.aclose()
-    await container.database.close()
+    async with facade_with() as facade:
+        yield facade
 
 
 def medication_request(

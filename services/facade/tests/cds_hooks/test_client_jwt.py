@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from facade.app import build_app
 from facade.container import build_container
 from joserfc import jwe, jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
@@ -306,18 +305,14 @@ async def test_header_parameters_that_mean_nothing_to_us_are_let_be(cds, ehr, cd
     "[When sending a JWT payload,] the jti field is required [and SHALL be a] string data type [containing] a nonce "
     "string value that uniquely identifies this authentication JWT (used to protect against replay attacks)",
 )
-async def test_a_token_is_taken_once_by_all_workers_and_after_a_restart(cds, cds_settings, secrets, ehr, cds_client):
+async def test_a_token_is_taken_once_by_all_workers_and_after_a_restart(cds, facade_with, ehr, cds_client):
     token = cds_client.token(PATH)
     assert (await cds.call(PATH, ehr.request(PATH), token=token)).status_code == 200
     assert (await cds.call(PATH, ehr.request(PATH), token=token)).status_code == 401
-    # Another worker, and the process after a restart, are both another container over the same database.
-    other = build_container(cds_settings, secrets)
-    try:
-        status, _, answered, asked = await post(build_app(other), f"/cds-services/{PATH}", [f"Bearer {token}"])
+    # Another worker, and the process after a restart, are both another facade over the same database.
+    async with facade_with() as other:
+        status, _, answered, asked = await post(other.app, f"/cds-services/{PATH}", [f"Bearer {token}"])
         assert (status, answered, asked) == (401, b"", 0)
-    finally:
-        await other.http.aclose()
-        await other.database.close()
 
 
 async def test_of_many_calls_with_one_token_at_once_one_is_taken(cds, ehr, cds_client):
@@ -348,14 +343,11 @@ async def test_where_used_tokens_cannot_be_remembered_none_is_taken(cds, ehr, cd
     assert (answer[0], answer[3]) == (503, 0)
 
 
-async def test_an_ehr_without_registered_clients_cannot_call(cds_settings, registered, secrets, cds_client):
+async def test_an_ehr_without_registered_clients_cannot_call(facade_with, cds_settings, registered, cds_client):
     cds_settings.ehrs_file.write_text(json.dumps([{**registered, "cds_clients": []}]))
-    container = build_container(cds_settings, secrets)
-    status, _, _, asked = await post(
-        build_app(container), f"/cds-services/{PATH}", [f"Bearer {cds_client.token(PATH)}"]
-    )
+    async with facade_with() as cds:
+        status, _, _, asked = await post(cds.app, f"/cds-services/{PATH}", [f"Bearer {cds_client.token(PATH)}"])
     assert (status, asked) == (401, 0)
-    await container.http.aclose()
 
 
 async def test_two_ehrs_cannot_register_one_issuer(cds_settings, registered, secrets):

@@ -80,9 +80,9 @@ async def feedback(
     name="cds-preflight",
     sync_to_thread=False,
 )
-def preflight() -> Response[bytes]:
+def preflight() -> Response[None]:
     """Answer a browser that asks before it calls."""
-    return _empty(204, _PREFLIGHT)
+    return Response(None, status_code=204, headers=dict(_PREFLIGHT))
 
 
 def _authorization(request: Request[Any, Any, Any]) -> str | None:
@@ -127,7 +127,7 @@ def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 route_handlers = [
     Router(
         path="/cds-services",
-        route_handlers=[discover, call, feedback, preflight],
+        route_handlers=[preflight, discover, call, feedback],
         exception_handlers={ClientRefused: _refused, FhirError: _failed, HTTPException: _failed, Exception: _failed},
         request_max_body_size=_MAX_BYTES,
     )
