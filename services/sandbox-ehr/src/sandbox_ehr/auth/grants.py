@@ -17,12 +17,13 @@ __all__ = ["AuthorizationRequest", "Grant", "Grants", "LaunchContext"]
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """Who acts and for whom: ids without the resource type."""
+    """Who acts and for whom: ids without the resource type. ``app_context`` is what the link of a CDS card gave."""
 
     practitioner: str
     patient: str | None = None
     encounter: str | None = None
     embedded: bool = False
+    app_context: str | None = None
 
 
 @dataclass(frozen=True)

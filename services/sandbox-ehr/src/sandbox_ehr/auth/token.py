@@ -113,6 +113,9 @@ class TokenEndpoint:
             answer["patient"] = context.patient
         if context.encounter and {"launch", "launch/encounter"} & set(granted.scopes):
             answer["encounter"] = context.encounter
+        if context.app_context is not None:
+            # CDS Hooks 2.0, "Link": handed to the app as it stood in the card.
+            answer["appContext"] = context.app_context
         if "openid" in scopes:
             answer["id_token"] = self.tokens.id_token(granted, scopes, self._access_ttl_s)
         if {"offline_access", "online_access"} & set(granted.scopes) and "refresh_token" in client.grant_types:

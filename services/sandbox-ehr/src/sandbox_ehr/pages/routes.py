@@ -92,7 +92,9 @@ def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> 
         user = await acting(request, encounter)
         if client is None or user is None:
             raise NotFoundException
-        context = LaunchContext(user.id, shown.stay.patient.id, encounter, embedded=True)
+        # A CDS card's link of type smart is launched like the button, with the card's appContext.
+        app_context = form.get("app_context") or None
+        context = LaunchContext(user.id, shown.stay.patient.id, encounter, embedded=True, app_context=app_context)
         address = _launch_address(client, f"{base_url}/fhir", grants.launch(client.client_id, context))
         # The app sends the frame through our own authorization endpoint, so we are a source too.
         return html(
