@@ -1,13 +1,14 @@
 """The FHIR endpoint with the results of two patients, and of a third at another EHR, and an issuer of tokens."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from facade.app import build_app
 from facade.container import Container, build_container
 from facade.decisions import corrected_sections
@@ -98,10 +99,11 @@ def entry(ehr_id: str, issuer: TokenIssuer, **changes: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def endpoint_for(tmp_path, secrets, issuer):
-    """Makes an endpoint for the registrations given."""
-    made: list[Container] = []
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endpoint_for(tmp_path_factory, secrets, issuer):
+    """Makes an endpoint for the registrations given; all of a module are closed together."""
+    made: list[Endpoint] = []
+    tmp_path = tmp_path_factory.mktemp("fhir")
 
     async def make(*entries: dict[str, Any]) -> Endpoint:
         ehrs = tmp_path / f"ehrs-{len(made)}.json"
@@ -114,29 +116,25 @@ def endpoint_for(tmp_path, secrets, issuer):
             retrieval_url="http://127.0.0.1:1/retrieval",
         )
         container = build_container(settings, secrets)
-        made.append(container)
         await container.database.migrate()
         http = httpx.AsyncClient(transport=httpx.ASGITransport(build_app(container)), follow_redirects=False)
-        return Endpoint(container, issuer, http)
+        made.append(Endpoint(container, issuer, http))
+        return made[-1]
 
-    async def close() -> None:
-        for container in made:
-            await container.http.aclose()
-            await container.database.close()
-
-    make.close = close
-    return make
+    yield make
+    for one in made:
+        await one.http.aclose()
+        await one.container.http.aclose()
+        await one.container.database.close()
 
 
-@pytest.fixture
-async def endpoint(endpoint_for, issuer, examples) -> AsyncIterator[Endpoint]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endpoint(endpoint_for, issuer, examples) -> Endpoint:
     """Two EHRs; at north Anna's document is signed and Bert's is a draft, at south there is Carl's."""
     one = await endpoint_for(entry("north", issuer), entry("south", issuer))
     for ehr_id, patient, signed in (("north", ANNA, True), ("north", BERT, False), ("south", CARL, False)):
         await fill(one.container, examples, ehr_id, patient, signed=signed)
-    yield one
-    await one.http.aclose()
-    await endpoint_for.close()
+    return one
 
 
 async def fill(container: Container, examples: Any, ehr_id: str, patient: str, *, signed: bool) -> None:

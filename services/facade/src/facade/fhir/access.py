@@ -48,7 +48,7 @@ class Access:
 
     def may(self, letter: str, resource_type: str) -> bool:
         """Whether some scope allows the interaction ``letter`` (of ``cruds``) on some resource of the type."""
-        return any(self._active(letter, resource_type))
+        return bool(self.limits(letter, resource_type))
 
     def require(self, letter: str, resource_type: str) -> None:
         """Raise ``Forbidden`` unless ``may``."""
