@@ -78,7 +78,7 @@ class Auditor:
                     outcome=outcome,
                 )
                 prepared.append(await self._resources.prepare(access.ehr_id, event, patient=patient, at=at))
-            await self._resources.put(*prepared)
+            await self._resources.put_new(*prepared)
         except (SecretError, SQLAlchemyError, OSError):
             raise ServiceUnavailable("The access cannot be recorded now.") from None
 

@@ -1,7 +1,8 @@
 """The SQL database: SQLite with write-ahead log and full synchronisation, or PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from alembic import command
@@ -33,15 +34,18 @@ class Database:
             hide_parameters=True,
             connect_args={"password": password} if is_postgresql and password else {},
         )
+        self._turn: AbstractAsyncContextManager[object] = nullcontext()
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
+            # SQLite has one writer at a time and lets the others try again and again; here they wait in turn.
+            self._turn = asyncio.Lock()
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)
         self._reading = async_sessionmaker(self._engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A transaction: committed, and on the disk, when the block ends; rolled back when it raises."""
-        async with self._writing() as session, session.begin():
+        async with self._turn, self._writing() as session, session.begin():
             yield session
 
     @asynccontextmanager
@@ -56,6 +60,12 @@ class Database:
         statement: Insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
         result = await session.execute(statement)
         return bool(getattr(result, "rowcount", 0))
+
+    async def insert_new_row(self, session: AsyncSession, table: type[Base], values: dict[str, Any], key: Any) -> Any:
+        """Insert a row unless one with the same key exists; return its column ``key``, or None when it was there."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        statement: Any = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(key)
+        return await session.scalar(statement)
 
     async def migrate(self) -> None:
         """Apply the migrations that are missing."""

@@ -203,34 +203,16 @@ class Resources:
         before = (await session.scalars(newest)).one_or_none()
         if before is not None and hmac.compare_digest(before.content, prepared.content):
             return False
-        version = before.version + 1 if before else 1
-        updated_ms = max((prepared.at - _EPOCH) // timedelta(milliseconds=1), before.updated_ms + 1 if before else 0)
-        row = {
-            "ehr_id": prepared.ehr_id,
-            "resource_type": prepared.resource_type,
-            "resource_id": prepared.id,
-            "version": version,
-            "is_current": True,
-            "updated_ms": updated_ms,
-            "content": prepared.content,
-            "scope": prepared.scope,
-            "sealed": prepared.sealed,
-        }
-        if not await self._database.insert_new(session, ResourceRow, row):
-            return await self.add(session, prepared)  # another process was first; now its version is there to compare
-        sequence = (
-            await session.scalars(select(ResourceRow.sequence).where(this, ResourceRow.version == version))
-        ).one()
+        if before is None:
+            sequence = await self._insert(session, prepared, version=1, after_ms=0)
+        else:
+            sequence = await self._insert(session, prepared, version=before.version + 1, after_ms=before.updated_ms)
+        if sequence is None:
+            # Another process was first; now its version is there to compare with.
+            return await self.add(session, prepared)
         if before is not None:
             older = update(ResourceRow).where(this, ResourceRow.sequence != sequence).values(is_current=False)
             await session.execute(older)
-        if prepared.digests:
-            await session.execute(insert(TermRow), [{"digest": one, "resource": sequence} for one in prepared.digests])
-        if prepared.dates:
-            await session.execute(
-                insert(DateRow),
-                [{"resource": sequence, "code": code, "low": s.low, "high": s.high} for code, s in prepared.dates],
-            )
         return True
 
     async def add_all(self, session: AsyncSession, prepared: Sequence[Prepared]) -> None:
@@ -242,6 +224,38 @@ class Resources:
         """Add in a transaction of its own."""
         async with self._database.session() as session:
             await self.add_all(session, prepared)
+
+    async def put_new(self, *prepared: Prepared) -> None:
+        """Add in a transaction of its own what has an id that was made for it, so that nothing can be there before."""
+        async with self._database.session() as session:
+            for one in prepared:
+                await self._insert(session, one, version=1, after_ms=0)
+
+    async def _insert(self, session: AsyncSession, prepared: Prepared, *, version: int, after_ms: int) -> int | None:
+        """Insert a version with what it is found by; return its sequence, or None when it is there already."""
+        row = {
+            "ehr_id": prepared.ehr_id,
+            "resource_type": prepared.resource_type,
+            "resource_id": prepared.id,
+            "version": version,
+            "is_current": True,
+            # A version is never older than the one before it, whatever the clocks of two processes say.
+            "updated_ms": max((prepared.at - _EPOCH) // timedelta(milliseconds=1), after_ms + 1),
+            "content": prepared.content,
+            "scope": prepared.scope,
+            "sealed": prepared.sealed,
+        }
+        sequence: int | None = await self._database.insert_new_row(session, ResourceRow, row, ResourceRow.sequence)
+        if sequence is None:
+            return None
+        if prepared.digests:
+            await session.execute(insert(TermRow), [{"digest": one, "resource": sequence} for one in prepared.digests])
+        if prepared.dates:
+            await session.execute(
+                insert(DateRow),
+                [{"resource": sequence, "code": code, "low": s.low, "high": s.high} for code, s in prepared.dates],
+            )
+        return sequence
 
     async def get(
         self, ehr_id: str, resource_type: str, resource_id: str, version: int | None = None
