@@ -41,12 +41,12 @@ class Clinician:
                 self.cookies.pop(name, None)
         return answer
 
-    async def launch_address(self, encounter: str = DEMONSTRATION) -> str:
-        """Press Launch Preceptor on a stay and return where the frame goes first."""
+    async def launch_address(self, encounter: str = DEMONSTRATION, *, app_context: str = "") -> str:
+        """Press Launch Preceptor on a stay, or a card's link, and return where the frame goes first."""
         page = await self.http.get(f"{self.ehr.base_url}/stays/{encounter}")
         token = re.search(r'name="csrf" value="([^"]+)"', page.text)
         assert token is not None
-        form = {"csrf": html.unescape(token[1]), "client": "preceptor"}
+        form = {"csrf": html.unescape(token[1]), "client": "preceptor", "app_context": app_context}
         framed = await self.http.post(f"{self.ehr.base_url}/stays/{encounter}/launch", data=form)
         source = re.search(r'<iframe [^>]*src="([^"]+)"', framed.text)
         assert source is not None, framed.text[:500]

@@ -9,10 +9,11 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from facade.container import RequestId
+from facade.container import Container, RequestId
 from facade.decisions import corrected_sections
 from facade.smart.cookies import FrameCookie, cookie_name
-from facade.store.documents import DocumentStatus
+from facade.smart.sessions import Session
+from facade.store.documents import DocumentStatus, StoredDocument
 from facade.workbench.access import ContainerOf, SessionOf, open_session
 from facade.workbench.answers import ancestors_of, form_of, page_of, see, undecided
 from facade.workbench.drafting_stream import NDJSON, draft_lines
@@ -23,15 +24,17 @@ from facade.workbench.pages import security_headers
 from facade.workbench.review import review
 from facade.workbench.signature import sign
 from facade.workbench.static_files import static_file
+from facade.workbench.viewed import record_view
 
 __all__ = ["route_handlers"]
 
 
 @get("/", name="workbench")
-async def show(window: FromPath[str], container: ContainerOf, session: SessionOf) -> Response[str]:
+async def show(
+    window: FromPath[str], container: ContainerOf, session: SessionOf, request_id: RequestId
+) -> Response[str]:
     """Show the document where it stands: being drafted, to be reviewed, or signed."""
-    with told(ancestors_of(container, session), f"/workbench/{window}"):
-        stored = await container.documents.get(session.ehr_id, session.context.encounter)
+    stored = await _seen(window, container, session, request_id)
     if stored is None:
         return page_of(container, session, "drafting.html")
     if stored.status is DocumentStatus.FINAL:
@@ -85,10 +88,11 @@ async def decide(
 
 
 @get("/final", name="workbench-final")
-async def final(window: FromPath[str], container: ContainerOf, session: SessionOf) -> Response[Any]:
+async def final(
+    window: FromPath[str], container: ContainerOf, session: SessionOf, request_id: RequestId
+) -> Response[Any]:
     """Show the text as it will be signed, every decision applied, for a last edit."""
-    with told(ancestors_of(container, session), f"/workbench/{window}"):
-        stored = await container.documents.get(session.ehr_id, session.context.encounter)
+    stored = await _seen(window, container, session, request_id)
     if stored is None or stored.status is DocumentStatus.FINAL:
         return see(f"/workbench/{window}")
     shown = review(stored)
@@ -109,6 +113,15 @@ async def end(
     answer = page_of(container, session, "ended.html")
     answer.cookies.append(FrameCookie(cookie_name("session", window, container.settings.public_base_url)))
     return answer
+
+
+async def _seen(window: str, container: Container, session: Session, request_id: str) -> StoredDocument | None:
+    """Return the document of the stay, after it was recorded that this clinician sees it."""
+    with told(ancestors_of(container, session), f"/workbench/{window}"):
+        stored = await container.documents.get(session.ehr_id, session.context.encounter)
+        if stored is not None:
+            await record_view(container, session, stored, request_id)
+    return stored
 
 
 route_handlers: list[ControllerRouterHandler] = [
