@@ -60,7 +60,7 @@ class InboxRow(LeasedRow):
     __tablename__ = "inbox_event"
     __table_args__ = (
         UniqueConstraint("ehr_id", "subscription", "epoch", "dedupe_key"),
-        Index("ix_inbox_event_due", "state", "next_attempt_at"),
+        Index("ix_inbox_event_pending", "state", "sequence"),
         Index("ix_inbox_event_group", "group_key", "state", "sequence"),
         Index("ix_inbox_event_number", "ehr_id", "subscription", "epoch", "number"),
     )
@@ -83,7 +83,7 @@ class OutboxRow(LeasedRow):
 
     __tablename__ = "outbox_effect"
     __table_args__ = (
-        Index("ix_outbox_effect_due", "state", "next_attempt_at"),
+        Index("ix_outbox_effect_pending", "state", "sequence"),
         Index("ix_outbox_effect_document", "document_id"),
     )
 
