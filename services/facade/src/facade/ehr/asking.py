@@ -15,7 +15,7 @@ from facade.ehr.outbound import SMALL_ANSWER, AnswerRefused, OriginNotRegistered
 
 __all__ = ["AskFailed", "ServerRefused", "ServerSilent", "ask"]
 
-# RFC 6749, 5.2 and RFC 6750, 3.1: the only words of an answer that a log may repeat.
+# RFC 6749, 5.2, RFC 6750, 3.1 and RFC 7009, 2.2.1: the only words of an answer that a log may repeat.
 _ERRORS = frozenset(
     {
         "invalid_client",
@@ -24,6 +24,7 @@ _ERRORS = frozenset(
         "invalid_scope",
         "unauthorized_client",
         "unsupported_grant_type",
+        "unsupported_token_type",
     }
 )
 

@@ -69,7 +69,13 @@ class Introspection:
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": assertion,
         }
-        answer = await ask(self._http, "POST", registered.introspection_endpoint, form=form)
+        try:
+            answer = await ask(self._http, "POST", registered.introspection_endpoint, form=form)
+        except ServerRefused as error:
+            if error.reason == "http-400-unsupported_token_type":
+                # Servers exist that say so of a token they would not issue for us; RFC 7662 would say "not active".
+                return None
+            raise
         if not isinstance(answer.get("active"), bool):
             raise ServerRefused("not-an-introspection-response")
         return answer if answer["active"] else None
