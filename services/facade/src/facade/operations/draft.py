@@ -63,7 +63,9 @@ class DraftOperation:
         outcome = warnings(_missing(stored.document))
         if outcome is not None:
             entries.append({"fullUrl": f"urn:uuid:{resource_id(stored.id, 'outcome')}", "resource": outcome})
-        return validated({"resourceType": "Bundle", "type": "collection", "entry": entries})
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        validated(bundle)  # judged, and returned as it is: each resource just as a read of it gives it
+        return bundle
 
     async def _seen(self, call: Call, stored: StoredDocument) -> list[dict[str, Any]]:
         """Return the resources of the document as ``/fhir`` has them now, those that the caller may see."""
