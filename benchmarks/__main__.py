@@ -6,7 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 _RESULTS = Path(__file__).parent / "results"
-_BENCHMARKS = {"discharge-path": "benchmarks.discharge_path", "order-sign": "benchmarks.order_sign"}
+_BENCHMARKS = {
+    "discharge-path": "benchmarks.discharge_path",
+    "order-sign": "benchmarks.order_sign",
+    "notifications": "benchmarks.notifications",
+}
 
 
 def main(names: list[str]) -> int:

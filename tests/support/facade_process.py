@@ -23,17 +23,22 @@ os.environ.update(environment)
 log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 os.dup2(log, 1)
 os.dup2(log, 2)
+exec(before)
 from facade.__main__ import main
 sys.exit(main())
 """
 
 
 class FacadeProcess:
-    """``environment`` are its settings; the database is ``facade.sqlite3`` in ``folder``."""
+    """``environment`` are its settings; the database is ``facade.sqlite3`` in ``folder``.
 
-    def __init__(self, environment: dict[str, str], folder: Path, port: int) -> None:
+    ``before`` is what its process does first.
+    """
+
+    def __init__(self, environment: dict[str, str], folder: Path, port: int, before: str = "") -> None:
         _FORK.set_forkserver_preload(["facade.__main__"])
         self.environment = environment
+        self.before = before
         self.log = folder / "facade.log"
         self.database = folder / "facade.sqlite3"
         self.base_url = f"http://localhost:{port}"
@@ -41,7 +46,8 @@ class FacadeProcess:
 
     async def start(self) -> None:
         """Start it and wait until it answers."""
-        arguments = (_START, {"environment": self.environment, "log_file": str(self.log)})
+        names = {"environment": self.environment, "log_file": str(self.log), "before": self.before}
+        arguments = (_START, names)
         self.process = _FORK.Process(target=exec, args=arguments)
         self.process.start()
         end = time.monotonic() + 60

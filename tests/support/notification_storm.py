@@ -24,6 +24,7 @@ from tests.support.simulated_ehr import Faults, SimulatedEhr
 __all__ = ["StormReport", "free_port", "served", "simulated_entry", "storm"]
 
 EHR = "simulated"
+_SMALL = "from tests.support.small_effects import install; install()"
 
 
 def free_port() -> int:
@@ -72,13 +73,13 @@ class StormReport:
     answers: Counter[int] = field(default_factory=Counter)
     created: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
-    documents_per_stay: Counter[int] = field(default_factory=Counter)
+    effects_per_stay: Counter[int] = field(default_factory=Counter)
     left_open: int = 0
 
     @property
     def is_exact(self) -> bool:
         """Whether every event had exactly one effect, and nothing is left."""
-        return self.documents_per_stay == Counter({1: self.events}) and self.left_open == 0
+        return self.effects_per_stay == Counter({1: self.events}) and self.left_open == 0
 
 
 async def storm(
@@ -95,13 +96,15 @@ async def storm(
     has_events: bool = True,
     has_status: bool = True,
     dialect: str = "kebab-case",
+    small: bool = False,
     backlog: int = 400,
     seed: int = 20,
 ) -> StormReport:
     """Let ``events`` stays end while the facade is killed ``kills`` times; wait until nothing is left to be done.
 
-    ``environment`` is how the facade reaches its secret store. ``backlog`` is how many documents may be missing before
-    the next stay ends: a ward does not discharge faster than the facade writes for ever.
+    ``environment`` is how the facade reaches its secret store. ``small`` effects are one Task in place of a document.
+    ``backlog`` is how many effects may be missing before the next stay ends: a ward does not discharge faster than the
+    facade writes for ever.
     """
     report = StormReport(events, kills)
     chance = random.Random(seed)
@@ -130,7 +133,9 @@ async def storm(
         },
         folder,
         facade_port,
+        _SMALL if small else "",
     )
+    kind = "Task" if small else "Composition"
     kill_at = set(chance.sample(range(events // 50, events), kills))
     async with served(ehr, ehr_port):
         try:
@@ -139,9 +144,7 @@ async def storm(
             began = time.monotonic()
             stays = [ehr.admit(str(number)) for number in range(events)]
             for number, stay in enumerate(stays):
-                await _until(
-                    lambda n=number: n - ehr.created["Composition"] < backlog, patience_s, "the facade writes nothing"
-                )
+                await _until(lambda n=number: n - ehr.created[kind] < backlog, patience_s, "the facade writes nothing")
                 ehr.discharge(stay)
                 await asyncio.sleep(1 / rate_per_s)
                 if number in kill_at:
@@ -152,15 +155,15 @@ async def storm(
             await ehr.settled()
             with contextlib.suppress(AssertionError):
                 await _until(
-                    lambda: len(ehr.documents()) == events and facade.open_work() == 0, patience_s, "not finished"
+                    lambda: len(ehr.effects(kind)) == events and facade.open_work() == 0, patience_s, "not finished"
                 )
             report.seconds = time.monotonic() - began
             report.left_open = facade.open_work()
         finally:
             await ehr.close()
             facade.stop()
-    documents = ehr.documents()
-    report.documents_per_stay = Counter(documents.get(stay, 0) for stay in stays)
+    effects = ehr.effects(kind)
+    report.effects_per_stay = Counter(effects.get(stay, 0) for stay in stays)
     report.told, report.answers, report.created, report.asked = ehr.told, ehr.answers, ehr.created, ehr.asked
     return report
 

@@ -115,9 +115,10 @@ class SimulatedEhr:
         found = [one for one in self.resources.get("Subscription", {}).values() if one["status"] != "off"]
         return found[0] if found else None
 
-    def documents(self) -> Counter[str]:
-        """How many Compositions each encounter has."""
-        return Counter(one["encounter"]["reference"] for one in self.resources.get("Composition", {}).values())
+    def effects(self, kind: str = "Composition") -> Counter[str]:
+        """How many resources of that type each encounter has."""
+        element = {"Composition": "encounter", "Task": "focus"}[kind]
+        return Counter(one[element]["reference"] for one in self.resources.get(kind, {}).values())
 
     async def beat(self) -> None:
         """Send a heartbeat to every active Subscription."""

@@ -1,7 +1,9 @@
 """What happens to a notification: authenticated, stored durably, then acknowledged."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 from fhir_support.errors import NotFound, ServiceUnavailable, Unauthorized
 from fhir_support.references import InvalidReference, resource_key
@@ -38,6 +40,7 @@ class SubscriptionReceiver:
         self.secrets = secrets
         self._inbox = inbox
         self._stored: OrderedDict[bytes, None] = OrderedDict()
+        self._arriving: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def authenticate(self, ehr_id: str, unverified_authorization: str | None) -> Ehr:
         """Return the EHR when the header holds its secret; nothing of the body has been looked at before.
@@ -63,11 +66,15 @@ class SubscriptionReceiver:
         to do. Raises ``BadRequest`` on a message that is none and ``ServiceUnavailable`` when it cannot be stored.
         """
         digest = hashlib.sha256(ehr.id.encode() + b"|" + body).digest()
-        if digest in self._stored:
-            # The same message to the last byte: what it announced is on the disk.
-            self._stored.move_to_end(digest)
-            log(LogCode.EVENT_DUPLICATE, ehr=ehr.id, count=1)
-            return False
+        async with self._arriving.setdefault(digest, asyncio.Lock()):
+            if digest in self._stored:
+                # The same message to the last byte: what it announced is on the disk.
+                self._stored.move_to_end(digest)
+                log(LogCode.EVENT_DUPLICATE, ehr=ehr.id, count=1)
+                return False
+            return await self._read(ehr, body, digest, request_id, unverified_focus)
+
+    async def _read(self, ehr: Ehr, body: bytes, digest: bytes, request_id: str, unverified_focus: str | None) -> bool:
         try:
             if unverified_focus is not None or is_classic_rest_hook(body):
                 return await self._receive_classic(ehr, unverified_focus or classic_focus(body), request_id)
