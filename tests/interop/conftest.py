@@ -1,0 +1,232 @@
+"""Real processes: FHIR servers, an OAuth server and clients by others, and between them OpenBao and the facade."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from facade.ehr.assertion import ClientAssertions
+from facade.ehr.backend_services import BackendServicesTokens
+from facade.ehr.client_authentication import ClientAuthentication
+from facade.ehr.discovery import Discovery
+from facade.ehr.registry import Ehr
+from fhir_support.client import FhirClient
+from preceptor.openbao.running import RunningOpenBao
+from service_runtime.secrets import MemorySecretStore
+
+from . import hospital
+from .hospital import Addresses
+from .processes import running
+from .software import missing_tools, node_packages, python_environment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+class NoToken:
+    """The ``TokenSource`` of an open server."""
+
+    async def token(self) -> None:
+        """There is none."""
+
+    async def renew(self, refused: str) -> None:
+        """There is still none."""
+
+
+@pytest.fixture(scope="session")
+def addresses() -> Addresses:
+    return Addresses.chosen()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("interop")
+
+
+@pytest.fixture(scope="session")
+def ward_secrets() -> MemorySecretStore:
+    """The keys of the ward: who enters and discharges patients."""
+    with pytest.warns(UserWarning, match="memory only"):
+        return MemorySecretStore()
+
+
+@pytest.fixture(scope="session")
+def start_sekmet(folder: Path, addresses: Addresses, ward_secrets: MemorySecretStore) -> Callable[[str], Any]:
+    """Starts one sekmet-fhir of the hospital, as its own command line does."""
+
+    def start(name: str) -> Any:
+        keys = asyncio.run(ClientAssertions(ward_secrets, "ward").key_set())["keys"]
+        # It tries every key of a set on every assertion, and fails itself on a key of another kind.
+        keys = {"keys": [key for key in keys if key["alg"] == "ES384"]}
+        program, *arguments = hospital.sekmet(folder, addresses, name, keys)
+        command = [str(Path(sys.executable).parent / program), *arguments]
+        port = {"open": addresses.open_port, "strict": addresses.strict_port, "behind": addresses.behind_port}[name]
+        ready = f"http://127.0.0.1:{port}/fhir/metadata"
+        return running(command, ready=ready, log=folder / f"{name}.log", folder=folder)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def open_sekmet(start_sekmet: Callable[[str], Any]) -> Iterator[Path]:
+    """sekmet-fhir that asks nobody who they are."""
+    with start_sekmet("open") as log:
+        yield log
+
+
+@pytest.fixture(scope="session")
+def strict_sekmet(start_sekmet: Callable[[str], Any]) -> Iterator[Path]:
+    """sekmet-fhir in its strict mode: SMART Backend Services and scopes."""
+    with start_sekmet("strict") as log:
+        yield log
+
+
+@dataclass(frozen=True)
+class OAuthServer:
+    """A running oidc-provider with a FHIR server behind it."""
+
+    issuer: str
+    log: Path
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return what it did, in order."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == kind]
+
+    async def token(self, client_id: str, resource: str, scope: str) -> str:
+        """Return an access token for ``resource``, as the client gets it that reads our results."""
+        async with httpx.AsyncClient() as http:
+            answer = await http.post(
+                f"{self.issuer}/token",
+                auth=(client_id, hospital.READER_SECRET.replace(" ", "%20")),
+                data={"grant_type": "client_credentials", "resource": resource, "scope": scope},
+            )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+
+@pytest.fixture(scope="session")
+def oauth_server(folder: Path, addresses: Addresses, start_sekmet: Callable[[str], Any]) -> Iterator[OAuthServer]:
+    """oidc-provider, with a sekmet-fhir behind it."""
+    if missing := missing_tools("node", "npm"):
+        pytest.skip(f"oidc-provider needs {' and '.join(missing)}: nothing was tried against an OAuth server by others")
+    packages = node_packages(HERE / "oauth_server")
+    settings = hospital.oauth(folder, addresses)
+    command = ["node", str(HERE / "oauth_server" / "server.mjs"), str(settings)]
+    ready = f"{addresses.oauth}/.well-known/openid-configuration"
+    with start_sekmet("behind"), running(command, ready=ready, log=folder / "oauth.log", folder=packages) as log:
+        yield OAuthServer(addresses.oauth, log)
+
+
+@pytest.fixture(scope="session")
+def facade(folder: Path, addresses: Addresses, openbao: RunningOpenBao) -> Iterator[str]:
+    """The facade with its secrets in OpenBao, and reconciliation beside it; yields its address."""
+    (folder / "switches").mkdir()
+    reconciliation = [
+        sys.executable,
+        str(ROOT / "tests" / "browser" / "reconciliation_process.py"),
+        str(addresses.reconciliation_port),
+        str(folder / "switches"),
+        "0",
+    ]
+    with (
+        running(
+            reconciliation,
+            ready=f"http://127.0.0.1:{addresses.reconciliation_port}/healthz",
+            log=folder / "reconciliation.log",
+            environment=openbao.environment("reconciliation"),
+            folder=folder,
+        ),
+        running(
+            [sys.executable, "-m", "facade"],
+            ready=f"{addresses.facade}/healthz",
+            log=folder / "facade.log",
+            environment={**openbao.environment("facade"), **hospital.facade_environment(folder, addresses)},
+            folder=folder,
+        ),
+    ):
+        yield addresses.facade
+
+
+@pytest.fixture(scope="session")
+def clients_python() -> Path:
+    """The Python that has the clients by others."""
+    if missing := missing_tools("uv"):
+        pytest.skip(f"clients by others are installed with {missing[0]}, which is not here: none was tried")
+    return python_environment(HERE / "clients.txt")
+
+
+@pytest.fixture(scope="session")
+def run_client(clients_python: Path) -> Callable[..., Any]:
+    """Runs one of our short programs that use a client by others; returns the JSON it writes."""
+
+    def run(program: str, **given: Any) -> Any:
+        done = subprocess.run(
+            [str(clients_python), str(HERE / "clients" / program)],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4_000:]
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def ward_tokens(
+    addresses: Addresses, http: httpx.AsyncClient, ward_secrets: MemorySecretStore
+) -> Callable[[str, str], BackendServicesTokens]:
+    """Our Backend Services at the strict server, with scopes and the name of a key; the key ``ward`` is registered."""
+
+    def tokens(scopes: str, key: str) -> BackendServicesTokens:
+        entry = hospital.registration(addresses, "strict", backend_client_id="ward", backend_scopes=scopes)
+        authentication = ClientAuthentication(ward_secrets, ClientAssertions(ward_secrets, key))
+        return BackendServicesTokens(Ehr.model_validate(entry), http, authentication, Discovery(http))
+
+    return tokens
+
+
+@pytest.fixture
+def ward(
+    addresses: Addresses, http: httpx.AsyncClient, ward_tokens: Callable[[str, str], BackendServicesTokens]
+) -> Callable[[str], FhirClient]:
+    """Our FHIR client as somebody who may write everything at the EHR of that name."""
+
+    def client(ehr_id: str) -> FhirClient:
+        if ehr_id == "oauth":
+            # Behind the gate nobody asks; what is stored there looks the same from both sides.
+            return FhirClient(f"http://127.0.0.1:{addresses.behind_port}/fhir", http, NoToken())
+        base = addresses.fhir_base(ehr_id)
+        if ehr_id == "open":
+            return FhirClient(base, http, NoToken())
+        return FhirClient(base, http, ward_tokens("system/*.cruds", "ward"))
+
+    return client
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Waits until an asynchronous question has an answer that is not empty, and returns it."""
+
+    async def wait(question: Callable[[], Any], limit_s: float = 60.0) -> Any:
+        async with asyncio.timeout(limit_s):
+            while not (answer := await question()):  # noqa: ASYNC110  other processes set no Event
+                await asyncio.sleep(0.1)
+            return answer
+
+    return wait
