@@ -1,4 +1,4 @@
-"""The command ``preceptor train``: make training stays, train an adapter, measure it."""
+"""The command ``preceptor train discharge-instructions``: make training stays, train an adapter, measure it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +19,7 @@ __all__ = ["app"]
 
 _SHIPPED = Path(__file__).parent / "adapters"
 _DEFAULT = TrainingPlan()
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.callback()
-def _group() -> None:
-    """Make training stays, train an adapter and measure it."""
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command("discharge-instructions")
