@@ -24,6 +24,8 @@ __all__ = [
     "OutcomeRisk",
     "Posture",
     "RuleSource",
+    "SourceAttribute",
+    "SourceAttributes",
     "TriageAnswer",
     "TriageCondition",
     "TriageInputUsed",
@@ -207,3 +209,27 @@ class TriageAnswer(Contract):
     model: TriageModel | None = None
     age_band: AgeBand = "unknown"
     elapsed_ms: float = 0.0
+
+
+class SourceAttribute(Contract):
+    """One of the 31 source attributes of a predictive decision support intervention (45 CFR 170.315(b)(11)(iv)(B)).
+
+    ``available`` False means that there is nothing to tell, and ``text`` says so; it is never left out.
+    """
+
+    number: str
+    category: str
+    name: str
+    text: str
+    available: bool = True
+
+
+class SourceAttributes(Contract):
+    """What a site's users may see of an intervention, and of exactly which model."""
+
+    intervention: str
+    title: str
+    model: TriageModel
+    attributes: tuple[SourceAttribute, ...]
+    data_notice: str
+    card: str

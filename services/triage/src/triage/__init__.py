@@ -1,0 +1,1 @@
+"""Proposes an acuity level for a patient who has just arrived, above a published safety floor."""

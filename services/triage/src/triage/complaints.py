@@ -1,0 +1,43 @@
+"""A chief complaint as the phrases that the encoder reads: parted, written out, and none where there is no language."""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+
+__all__ = ["MOST_PHRASES", "Complaints"]
+
+MOST_PHRASES = 5
+"""As many reasons as the survey keeps of a visit."""
+
+_PARTS = re.compile(r"[;,+&\n]| and | with (?=\S+ \S+$)")
+_SPACES = re.compile(r"\s+")
+_FULL_STOPS = re.compile(r"(?<=\b[a-z])\.(?=[a-z]?\b|\s|$)")
+_LETTERS = re.compile(r"[a-z]{2,}")
+
+
+class Complaints:
+    """Reads complaints with the shipped list of abbreviations."""
+
+    def __init__(self, words: Mapping[str, str] | None = None) -> None:
+        if words is None:
+            text = files("triage").joinpath("data", "abbreviations.toml").read_text("utf-8")
+            words = tomllib.loads(text)["words"]
+        self._words = dict(words)
+
+    def read(self, given: Iterable[str]) -> tuple[str, ...]:
+        """Return at most ``MOST_PHRASES`` phrases in lower case, the first complaint first."""
+        phrases: list[str] = []
+        for text in given:
+            folded = unicodedata.normalize("NFKC", text).casefold()
+            printable = "".join(char if char.isprintable() else " " for char in folded)
+            whole = self._written_out(printable.strip())
+            phrases += [self._written_out(part) for part in _PARTS.split(whole)]
+        kept = dict.fromkeys(phrase for phrase in phrases if _LETTERS.search(phrase))
+        return tuple(kept)[:MOST_PHRASES]
+
+    def _written_out(self, text: str) -> str:
+        without_stops = _FULL_STOPS.sub("", text)
+        words = [self._words.get(word, word) for word in _SPACES.split(without_stops.strip(" .:-"))]
+        return " ".join(word for word in words if word)
