@@ -14,6 +14,8 @@ from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
 
 from facade.container import Container, build_container
+from facade.ehr.commands import add, list_ehrs, print_findings, remove
+from facade.ehr.probe import Level, probe
 from facade.ehr.registry import Ehr
 from facade.settings import FacadeSettings
 from facade.subscriptions.subscription import subscription_uid
@@ -25,18 +27,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def _group() -> None:
-    """List the EHRs and look after their Subscriptions and what could not be processed."""
+    """Register EHRs, and look after their Subscriptions and what could not be processed."""
 
 
-@app.command("list")
-def list_ehrs() -> None:
-    """List the registered EHRs."""
-    _run(_list)
+app.command("add")(add)
+app.command("remove")(remove)
+app.command("list")(list_ehrs)
 
 
 @app.command()
 def check() -> None:
-    """Ask each EHR for a token, its version and our Subscription; exit 1 when one of them does not work."""
+    """Ask each EHR what it can do, for a token and for our Subscription; exit 1 when one does not work."""
     _run(_check)
 
 
@@ -63,21 +64,17 @@ def _run(work: Callable[[Container, Console], Awaitable[bool]]) -> None:
         raise typer.Exit(1)
 
 
-async def _list(container: Container, console: Console) -> bool:
-    table = Table("id", "name", "FHIR base", "topic")
-    for ehr in container.ehrs:
-        table.add_row(ehr.id, ehr.name, ehr.fhir_base, ehr.encounter_topic)
-    console.print(table)
-    return True
-
-
 async def _check(container: Container, console: Console) -> bool:
     table = Table("EHR", "FHIR version", "token", "Subscription")
     fine = True
     for ehr in container.ehrs:
         cells, works = await _checked(container, ehr)
         table.add_row(ehr.id, *cells)
-        fine = fine and works
+        said = [one for one in await probe(ehr, container.http) if one.level is not Level.FINE]
+        if said:
+            console.print(f"{ehr.id}:")
+            print_findings(console, said)
+        fine = fine and works and not any(one.level is Level.WRONG for one in said)
     console.print(table)
     return fine
 
@@ -87,7 +84,7 @@ async def _checked(container: Container, ehr: Ehr) -> tuple[list[str], bool]:
     client = container.connections.client(ehr.id)
     uid = subscription_uid(ehr, container.settings.public_base_url)
     questions: list[Callable[[], Awaitable[str]]] = [
-        lambda: _version(client.read("metadata")),
+        lambda: _version(client.capabilities()),
         lambda: _granted(client.search("Encounter", [("_count", "1"), ("status", "finished")])),
         lambda: _status(client.search("Subscription", [("_tag", f"{EFFECT_TAG}|{uid}")])),
     ]

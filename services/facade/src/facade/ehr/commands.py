@@ -1,0 +1,227 @@
+"""``preceptor ehr add``, ``remove`` and ``list``: how an administrator registers an EHR, after seeing what it can do."""
+
+import asyncio
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from service_runtime.secrets import SecretError
+from service_runtime.settings import VaultSettings
+from service_runtime.vault_store import connect_secret_store
+
+from facade.ehr.client_authentication import client_secret_path
+from facade.ehr.outbound import outbound_client
+from facade.ehr.probe import Finding, Level, probe
+from facade.ehr.registration import ClientType, Ehr, SigningAlgorithm
+from facade.ehr.registry_file import changed_file, read_file
+from facade.settings import FacadeSettings
+
+__all__ = ["BACKEND_SCOPES", "LAUNCH_SCOPES", "add", "list_ehrs", "print_findings", "remove"]
+
+LAUNCH_SCOPES = "openid fhirUser launch online_access patient/Patient.rs patient/Encounter.rs user/Practitioner.rs"
+_READ = (
+    "Patient Encounter Condition Procedure MedicationRequest Medication AllergyIntolerance Observation ServiceRequest "
+    "Coverage Practitioner Organization"
+)
+BACKEND_SCOPES = " ".join(
+    [
+        *(f"system/{name}.rs" for name in _READ.split()),
+        *(f"system/{name}.crus" for name in ("Composition", "DocumentReference", "DetectedIssue", "Task", "Device")),
+        *(f"system/{name}.crs" for name in ("Provenance", "AuditEvent")),
+        "system/Subscription.crus",
+    ]
+)
+_TOPIC = "http://hl7.org/SubscriptionTopic/encounter-end"
+_MARK = {Level.FINE: "[green]fine[/]", Level.MISSING: "[yellow]missing[/]", Level.WRONG: "[red]wrong[/]"}
+
+_Text = Annotated[str | None, typer.Option()]
+_Texts = Annotated[list[str] | None, typer.Option()]
+
+
+def add(  # each parameter is an option of the command line
+    id: Annotated[str | None, typer.Option("--id", help="Our short name of it, part of addresses.")] = None,
+    name: _Text = None,
+    fhir_base: Annotated[str | None, typer.Option(help="Where its FHIR server is.")] = None,
+    issuer: Annotated[str | None, typer.Option(help="The iss of its launches, where that is another.")] = None,
+    backend_client_id: _Text = None,
+    launch_client_id: _Text = None,
+    client_type: Annotated[
+        ClientType, typer.Option(help="How our launched app proves itself.")
+    ] = ClientType.ASYMMETRIC,
+    signing_algorithm: SigningAlgorithm = SigningAlgorithm.ES384,
+    assertion_jku: Annotated[bool, typer.Option(help="Name our key set in assertions.")] = False,
+    backend_scopes: str = BACKEND_SCOPES,
+    launch_scopes: str = LAUNCH_SCOPES,
+    frame_ancestor: Annotated[list[str] | None, typer.Option(help="An origin that may show our page. Repeat.")] = None,
+    origin: Annotated[list[str] | None, typer.Option(help="A further origin we may connect to. Repeat.")] = None,
+    cds_client: Annotated[list[str] | None, typer.Option(help="ISS=JWKS_URI of a CDS client. Repeat.")] = None,
+    token_issuer: Annotated[str | None, typer.Option(help="Who issues tokens for our FHIR server.")] = None,
+    token_jwks_uri: _Text = None,
+    introspection_endpoint: _Text = None,
+    introspection_client_id: _Text = None,
+    encounter_topic: Annotated[str, typer.Option(help="Canonical URL of the topic for finished stays.")] = _TOPIC,
+    encounter_filter: _Texts = None,
+    secret_stdin: Annotated[bool, typer.Option("--secret-stdin", help="Read the client secret from stdin.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Change an EHR that is registered.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Register it though something is wrong.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show everything and change nothing.")] = False,
+) -> None:
+    """Register an EHR: read what it says about itself, say what is missing, and write it into the file of EHRs."""
+    console = Console()
+    settings = FacadeSettings()
+    fhir_base = _asked(fhir_base, "--fhir-base", "FHIR base (https://...)")
+    tokens = {
+        "issuer": token_issuer,
+        "jwks_uri": token_jwks_uri,
+        "introspection_endpoint": introspection_endpoint,
+        "introspection_client_id": introspection_client_id,
+    }
+    ehr = _validated(
+        console,
+        {
+            "id": _asked(id, "--id", "Short name"),
+            "name": _asked(name, "--name", "Name"),
+            "issuer": issuer or fhir_base,
+            "fhir_base": fhir_base,
+            "backend_client_id": _asked(backend_client_id, "--backend-client-id", "Client id of the backend"),
+            "backend_scopes": backend_scopes,
+            "launch_client_id": _asked(launch_client_id, "--launch-client-id", "Client id of the launched app"),
+            "launch_scopes": launch_scopes,
+            "launch_client_type": client_type,
+            "signing_algorithm": signing_algorithm,
+            "assertion_jku": assertion_jku,
+            "frame_ancestors": frame_ancestor or [],
+            "origins": origin or [],
+            "cds_clients": [_cds_client(one) for one in cds_client or []],
+            "access_tokens": tokens if any(tokens.values()) else None,
+            "encounter_topic": encounter_topic,
+            "encounter_filters": encounter_filter or [],
+        },
+    )
+    if not replace and any(one.id == ehr.id for one in read_file(settings.ehrs_file)):
+        _stop(console, f"{ehr.id} is registered already; --replace changes it")
+    findings = asyncio.run(_probed(ehr, settings))
+    print_findings(console, findings)
+    if any(one.level is Level.WRONG for one in findings) and not anyway:
+        _stop(console, "Nothing was changed. Repair what is wrong, or register it --anyway.")
+    secret = _secret(console, secret_stdin) if client_type is ClientType.SYMMETRIC and not dry_run else None
+    if dry_run:
+        console.print_json(data=ehr.model_dump(mode="json", exclude_defaults=True))
+        console.print("Nothing was changed.")
+        return
+    if secret is not None:
+        _keep_secret(console, ehr.id, secret)
+    try:
+        changed_file(settings.ehrs_file, lambda ehrs: (*(one for one in ehrs if one.id != ehr.id), ehr))
+    except (ValueError, OSError) as error:
+        _stop(console, f"{settings.ehrs_file} was not changed: {error}")
+    _next_steps(console, ehr, settings)
+
+
+def remove(
+    ehr_id: Annotated[str, typer.Argument(help="Its short name.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this only say what would be done.")] = False,
+) -> None:
+    """Take an EHR out of the file of EHRs and empty its client secret; what was written of it stays."""
+    console = Console()
+    settings = FacadeSettings()
+    found = [ehr for ehr in read_file(settings.ehrs_file) if ehr.id == ehr_id]
+    if not found:
+        _stop(console, f"{ehr_id} is not registered")
+    if not yes:
+        console.print(f"{ehr_id} ({found[0].fhir_base}) would be removed; --yes does it. Nothing was changed.")
+        return
+    changed_file(settings.ehrs_file, lambda ehrs: tuple(one for one in ehrs if one.id != ehr_id))
+    if found[0].launch_client_type is ClientType.SYMMETRIC:
+        _keep_secret(console, ehr_id, "")
+    console.print(f"{ehr_id} is removed. Restart the facade. Its Subscription in the EHR is still there.")
+
+
+def list_ehrs() -> None:
+    """List the registered EHRs."""
+    table = Table("id", "name", "FHIR base", "launched as", "topic")
+    for ehr in read_file(FacadeSettings().ehrs_file):
+        table.add_row(ehr.id, escape(ehr.name), ehr.fhir_base, ehr.launch_client_type, ehr.encounter_topic)
+    Console().print(table)
+
+
+def print_findings(console: Console, findings: list[Finding]) -> None:
+    """Print what was found; the words of an EHR are never markup."""
+    for one in findings:
+        console.print(f"{_MARK[one.level]} {escape(one.text)}")
+
+
+async def _probed(ehr: Ehr, settings: FacadeSettings) -> list[Finding]:
+    origins = dict.fromkeys(ehr.allowed_origins, ehr.id)
+    async with outbound_client(origins, timeout_s=settings.ehr_timeout_s) as http:
+        return await probe(ehr, http)
+
+
+def _validated(console: Console, values: dict[str, Any]) -> Ehr:
+    try:
+        return Ehr.model_validate(values)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False):
+            place = ".".join(str(part) for part in one["loc"]) or "registration"
+            console.print(f"[red]wrong[/] {escape(place)}: {escape(one['msg'].removeprefix('Value error, '))}")
+        raise typer.Exit(2) from None
+
+
+def _asked(value: str | None, option: str, prompt: str) -> str:
+    """Return ``value``, or ask for it where somebody is there to answer."""
+    if value is not None:
+        return value
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("is needed", param_hint=option)
+    answer: str = typer.prompt(prompt)
+    return answer
+
+
+def _cds_client(text: str) -> dict[str, str]:
+    issuer, separator, jwks_uri = text.rpartition("=")
+    if not separator:
+        raise typer.BadParameter("must be ISS=JWKS_URI", param_hint="--cds-client")
+    return {"issuer": issuer, "jwks_uri": jwks_uri}
+
+
+def _secret(console: Console, from_stdin: bool) -> str:
+    """Return the client secret; it is never an argument, which every user of the machine could see."""
+    if from_stdin:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        secret = typer.prompt("Client secret", hide_input=True)
+    else:
+        secret = ""
+    if not secret:
+        _stop(console, "A confidential-symmetric client needs its secret: answer the prompt or use --secret-stdin.")
+    return secret
+
+
+def _keep_secret(console: Console, ehr_id: str, secret: str) -> None:
+    store = connect_secret_store(VaultSettings())
+    try:
+        asyncio.run(store.write(client_secret_path(ehr_id), {"secret": secret}))
+    except SecretError as error:
+        _stop(console, f"The secret store did not take the client secret ({type(error).__name__}).")
+
+
+def _next_steps(console: Console, ehr: Ehr, settings: FacadeSettings) -> None:
+    base = settings.public_base_url
+    console.print(f"{ehr.id} is registered in {settings.ehrs_file}. Restart the facade, then: preceptor ehr check")
+    console.print("The EHR must know these addresses:")
+    for what, path in (
+        ("launch", "/smart/launch"),
+        ("redirect", "/smart/callback"),
+        ("keys", "/.well-known/jwks.json"),
+    ):
+        console.print(f"  {what:9} {base}{path}")
+    console.print(f"  {'events':9} {base}/subscriptions/{ehr.id}")
+
+
+def _stop(console: Console, words: str) -> NoReturn:
+    console.print(words, markup=False)
+    raise typer.Exit(1)
