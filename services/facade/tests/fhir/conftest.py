@@ -163,7 +163,11 @@ async def fill(container: Container, examples: Any, ehr_id: str, patient: str, *
     at = stored.created_at + timedelta(minutes=10)
     if signed:
         held = {
-            name: {**one["resource"], "id": f"ehr-{number}", "meta": {"versionId": "1"}}
+            name: {
+                **one["resource"],
+                "id": f"ehr-{number}",
+                "meta": {**one["resource"].get("meta", {}), "versionId": "1"},
+            }
             for number, (name, one) in enumerate(zip(written.names, written.bundle["entry"], strict=True))
         }
         names = {name: f"{one['resourceType']}/{one['id']}" for name, one in held.items()}

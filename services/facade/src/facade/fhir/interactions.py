@@ -90,7 +90,7 @@ class Interactions:
             criteria=search.criteria,
             count=0 if counting else search.count,
             after=page.after if page else None,
-            descending=search.descending,
+            order=search.order,
             total=search.total or counting,
         )
         found = self._seen(call, found, "s")
@@ -152,7 +152,7 @@ class Interactions:
     async def _next(
         self, call: Call, path: str, place: str, pairs: tuple[tuple[str, str], ...], found: Found, strict: bool
     ) -> str:
-        token = await self._pages.seal(call.access, place, Page(pairs, found.resources[-1].sequence, strict))
+        token = await self._pages.seal(call.access, place, Page(pairs, found.resources[-1].place, strict))
         return self_link(call.base, path, [(PAGE_PARAMETER, token)])
 
     def _seen(self, call: Call, found: Found, letters: str) -> Found:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fhir_support.errors import NotFound
 
 from facade.fhir.access import Access
-from facade.store.resources import Resources
+from facade.store.resources import Place, Resources
 
 __all__ = ["PAGE_PARAMETER", "Page", "Pages"]
 
@@ -33,7 +33,7 @@ class Page:
     """The parameters of what was asked, and the last resource that was seen."""
 
     pairs: tuple[tuple[str, str], ...]
-    after: int
+    after: Place
     strict: bool
 
 
@@ -65,7 +65,7 @@ class Pages:
         pairs, after, strict, expires_at = json.loads(opened)
         if expires_at < self._clock():
             raise NotFound("The page has expired; search again.")
-        return Page(tuple((name, value) for name, value in pairs), after, strict)
+        return Page(tuple((name, value) for name, value in pairs), (after[0], after[1]), strict)
 
     async def _cipher(self, access: Access) -> AESGCM:
         return AESGCM(await self._resources.derived_key(access.ehr_id, _PURPOSE))

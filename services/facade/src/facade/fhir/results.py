@@ -10,6 +10,7 @@ from service_contracts.drafts import ModelIdentity
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.ehr.registry import EhrRegistry
+from facade.resources.composition import urn
 from facade.resources.ids import resource_id
 from facade.resources.provenance import device_id
 from facade.resources.transaction import Transaction
@@ -41,7 +42,8 @@ def own_resources(
         ids[_DEVICE] = device_id(model)
     ours: dict[str, str] = {}
     for name, reference in (written or {}).items():
-        ours[reference] = f"{reference.partition('/')[0]}/{ids[name]}"
+        own = f"{reference.partition('/')[0]}/{ids[name]}"
+        ours |= {reference: own, urn(document_id, name): own}
     for name, entry in entries:
         ours[entry["fullUrl"]] = f"{entry['resource']['resourceType']}/{ids[name]}"
     for name, entry in entries:
@@ -54,7 +56,8 @@ def _moved(value: Any, ours: Mapping[str, str], ehr_base: str) -> Any:
     if not isinstance(value, dict):
         return value
     moved = {name: _moved(one, ours, ehr_base) for name, one in value.items()}
-    if isinstance(value.get("reference"), str):
+    # DetectedIssue has an element called reference that is a URI and no Reference.
+    if isinstance(value.get("reference"), str) and "resourceType" not in value:
         moved["reference"] = _reference(value["reference"], ours, ehr_base)
     return moved
 

@@ -12,6 +12,7 @@ from fhir_support.errors import BadRequest, NotSupported
 from facade.fhir.criteria import Criterion, criterion
 from facade.fhir.home import Home
 from facade.fhir.served import SERVED
+from facade.store.resources import Order
 
 __all__ = ["MAX_COUNT", "Include", "Search", "Summary", "parse_search"]
 
@@ -19,6 +20,7 @@ MAX_COUNT = 100
 _DEFAULT_COUNT = 20
 _MAX_PARAMETERS = 50
 _SUMMARIES = frozenset({"true", "text", "data", "count", "false"})
+_ORDERS: dict[str, Order] = {"_lastUpdated": "oldest", "-_lastUpdated": "newest"}
 _RESULT = frozenset({"_count", "_sort", "_include", "_revinclude", "_summary", "_elements", "_total"})
 _CHAIN = re.compile(r"[^:]*:?[A-Za-z]*\.")
 
@@ -53,7 +55,7 @@ class Search:
     criteria: tuple[Criterion, ...]
     pairs: tuple[tuple[str, str], ...]
     count: int = _DEFAULT_COUNT
-    descending: bool = False
+    order: Order = "kept"
     includes: tuple[Include, ...] = ()
     revincludes: tuple[Include, ...] = ()
     summary: Summary = Summary()
@@ -90,7 +92,7 @@ def parse_search(resource_type: str, pairs: Sequence[tuple[str, str]], home: Hom
         criteria=tuple(asked),
         pairs=tuple(understood),
         count=_count(last.get("_count")),
-        descending=last.get("_sort") == "-_lastUpdated",
+        order=_ORDERS.get(last.get("_sort", ""), "kept"),
         includes=tuple(_include(value) for name, value in understood if name == "_include"),
         revincludes=tuple(_include(value) for name, value in understood if name == "_revinclude"),
         summary=_summary(last),
@@ -104,7 +106,7 @@ def _require_result_parameter(resource_type: str, name: str, value: str) -> None
         raise NotSupported(f"Modifiers of {name.partition(':')[0]} are not supported here.")
     if name == "_count":
         _count(value)
-    elif name == "_sort" and value not in ("_lastUpdated", "-_lastUpdated"):
+    elif name == "_sort" and value not in _ORDERS:
         raise NotSupported("Results are sorted by _lastUpdated or -_lastUpdated only.")
     elif name == "_summary" and value not in _SUMMARIES:
         raise BadRequest("_summary is true, text, data, count or false.")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from advanced_alchemy.types import BigIntIdentity
 from fhir_support.identifiers import deterministic_id
@@ -34,6 +34,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,12 +52,21 @@ __all__ = [
     "DateRow",
     "Found",
     "IndexKeyRow",
+    "Order",
+    "Place",
     "Prepared",
     "ResourceRow",
     "Resources",
     "StoredResource",
     "TermRow",
 ]
+
+Order = Literal["kept", "oldest", "newest"]
+"""``kept`` is the order in which versions were kept: what changes while pages are turned comes again, and nothing is
+missed. The others go by ``_lastUpdated``."""
+
+Place = tuple[int, int]
+"""Where a version stands in every order: when it was updated, and its sequence."""
 
 _DIGEST_BYTES = 16
 _KEY_TTL_S = 300.0
@@ -123,7 +133,7 @@ class StoredResource:
     updated: datetime
     resource: dict[str, Any]
     about: frozenset[str]
-    sequence: int
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -280,8 +290,8 @@ class Resources:
         limits: Iterable[Limit],
         criteria: Sequence[Criterion] = (),
         count: int,
-        after: int | None = None,
-        descending: bool = False,
+        after: Place | None = None,
+        order: Order = "kept",
         total: bool = True,
     ) -> Found:
         """Return the newest versions that meet ``criteria`` within ``limits``; ``after`` is the last one seen."""
@@ -293,7 +303,7 @@ class Resources:
             *(_condition(key, resource_type, one) for one in criteria),
             _within(key, resource_type, limits),
         )
-        return await self._page(where, count=count, after=after, descending=descending, total=total)
+        return await self._page(where, count=count, after=after, order=order, total=total)
 
     async def history(
         self,
@@ -304,7 +314,7 @@ class Resources:
         resource_id: str | None = None,
         since: datetime | None = None,
         count: int,
-        after: int | None = None,
+        after: Place | None = None,
     ) -> Found:
         """Return versions within ``limits``, the newest first: of one resource, or of the type."""
         key = await self._key(ehr_id)
@@ -315,19 +325,21 @@ class Resources:
             true() if since is None else ResourceRow.updated_ms >= (since - _EPOCH) // timedelta(milliseconds=1),
             _within(key, resource_type, limits),
         )
-        return await self._page(where, count=count, after=after, descending=True, total=True)
+        return await self._page(where, count=count, after=after, order="newest", total=True)
 
     async def derived_key(self, ehr_id: str, purpose: str) -> bytes:
         """Return a key of the tenant for another purpose than the index."""
         return hmac.digest(await self._key(ehr_id), f"derived\n{purpose}".encode(), "sha256")
 
     async def _page(
-        self, where: ColumnElement[bool], *, count: int, after: int | None, descending: bool, total: bool
+        self, where: ColumnElement[bool], *, count: int, after: Place | None, order: Order, total: bool
     ) -> Found:
-        place = ResourceRow.sequence
-        further = true() if after is None else (place < after if descending else place > after)
-        query = select(ResourceRow).where(where, further).limit(count + 1)
-        query = query.order_by(place.desc() if descending else place.asc())
+        places = (ResourceRow.sequence,) if order == "kept" else (ResourceRow.updated_ms, ResourceRow.sequence)
+        query = select(ResourceRow).where(where).limit(count + 1)
+        query = query.order_by(*(one.desc() if order == "newest" else one.asc() for one in places))
+        if after is not None:
+            place, seen = tuple_(*places), after[1:] if order == "kept" else after
+            query = query.where(place < seen if order == "newest" else place > seen)
         async with self._database.reading() as session:
             rows = (await session.scalars(query)).all() if count else []
             counted = (
@@ -336,14 +348,15 @@ class Resources:
         return Found(tuple([await self._open(row) for row in rows[:count]]), len(rows) > count, counted)
 
     async def _open(self, row: ResourceRow) -> StoredResource:
-        place = _place(row.ehr_id, row.resource_type, row.resource_id)
-        content = json.loads(await self._cipher.open(row.sealed, scope=row.scope, aad=place))
+        where = _place(row.ehr_id, row.resource_type, row.resource_id)
+        content = json.loads(await self._cipher.open(row.sealed, scope=row.scope, aad=where))
+        place = (row.updated_ms, row.sequence)
         resource, updated = content["resource"], _EPOCH + timedelta(milliseconds=row.updated_ms)
         instant = updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         meta = {"versionId": str(row.version), "lastUpdated": instant, **resource.pop("meta", {})}
         resource = {"resourceType": row.resource_type, "id": row.resource_id, "meta": meta, **resource}
         about = frozenset(content["about"])
-        return StoredResource(row.resource_type, row.resource_id, row.version, updated, resource, about, row.sequence)
+        return StoredResource(row.resource_type, row.resource_id, row.version, updated, resource, about, place)
 
     async def _key(self, ehr_id: str) -> bytes:
         """Return the tenant's key; it is made at the first use and forgotten after a while, so that a lost secret
