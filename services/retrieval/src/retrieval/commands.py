@@ -86,9 +86,12 @@ def guidelines(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From when it no longer holds.")
     ] = None,
     policy: Annotated[bool, typer.Option("--policy", help="The pages are the institution's own policies.")] = False,
+    literature: Annotated[bool, typer.Option("--literature", help="The pages are articles: what is reported.")] = False,
     again: _Again = False,
 ) -> None:
-    """Read guideline pages: text, Markdown, HTML or PlanDefinition JSON."""
+    """Read guideline pages, policies or articles: text, Markdown, HTML or PlanDefinition JSON."""
+    if policy and literature:
+        raise typer.BadParameter("pages are policies or literature, not both")
     provenance = Provenance(
         publisher,
         version,
@@ -96,7 +99,7 @@ def guidelines(
         published=published.date() if published else None,
         effective_from=effective_from.date() if effective_from else None,
         superseded_on=superseded_on.date() if superseded_on else None,
-        kind="policy" if policy else "guideline",
+        kind="policy" if policy else "literature" if literature else "guideline",
     )
     run_importer(lambda _: _just(GuidelinePages(provenance)), paths, again)
 
