@@ -1,5 +1,5 @@
 #!/bin/sh
-# One Ray node on loopback with the three applications, for compose.yaml. Whoever reaches Ray's ports can run code in
+# One Ray node on loopback with the four applications, for compose.yaml. Whoever reaches Ray's ports can run code in
 # it, so it asks for a token that is new at each start.
 set -eu
 umask 077

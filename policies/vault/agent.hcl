@@ -41,6 +41,16 @@ path "auth/approle/role/reconciliation/secret-id" {
   max_wrapping_ttl = "60s"
 }
 
+path "auth/approle/role/triage/role-id" {
+  capabilities = ["read"]
+}
+
+path "auth/approle/role/triage/secret-id" {
+  capabilities     = ["update"]
+  min_wrapping_ttl = "1s"
+  max_wrapping_ttl = "60s"
+}
+
 path "auth/approle/role/cli/role-id" {
   capabilities = ["read"]
 }

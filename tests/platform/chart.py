@@ -52,6 +52,7 @@ VALUES: dict[str, Any] = {
     },
     "adapterServing": {"modelClaim": "preceptor-models"},
     "retrieval": {"indexClaim": "preceptor-index"},
+    "triage": {"modelClaim": "preceptor-models"},
 }
 
 

@@ -13,11 +13,12 @@ from facade.settings import FacadeSettings
 from reconciliation.settings import ReconciliationSettings
 from retrieval.settings import RetrievalSettings
 from service_runtime.settings import VaultSettings
+from triage.settings import TriageSettings
 
 from .chart import Manifest, changed, environment_of, of_kind, pods, render, serve_config
 from .test_chart_renders import INSTALLATIONS
 
-APPLICATIONS = ("adapter-serving", "retrieval", "reconciliation")
+APPLICATIONS = ("adapter-serving", "retrieval", "reconciliation", "triage")
 COMPONENTS = {"facade", "ray-head", *APPLICATIONS}
 ROOT = Path(__file__).parents[2]
 
@@ -234,6 +235,7 @@ def test_the_environment_is_what_the_settings_read(monkeypatch: pytest.MonkeyPat
     assert (facade.body_max_bytes, facade.poll_s) == (2_097_152, 0.5)
     assert facade.reconciliation_url == "http://preceptor-serve-svc:8000/reconciliation"
     assert facade.retrieval_url == "http://preceptor-serve-svc:8000/retrieval"
+    assert facade.triage_url == "http://preceptor-serve-svc:8000/triage"
     assert (vault.login, vault.role, vault.address) == ("kubernetes", "facade", "https://vault.vault.svc:8200")
 
 
@@ -243,6 +245,7 @@ def test_the_environment_is_what_the_settings_read(monkeypatch: pytest.MonkeyPat
         ("adapter-serving", AdapterServingSettings),
         ("retrieval", RetrievalSettings),
         ("reconciliation", ReconciliationSettings),
+        ("triage", TriageSettings),
     ],
 )
 def test_an_application_finds_its_settings(

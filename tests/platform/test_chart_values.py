@@ -11,6 +11,7 @@ from helm_python import HelmError
 from pydantic_settings import BaseSettings
 from reconciliation.settings import ReconciliationSettings
 from retrieval.settings import RetrievalSettings
+from triage.settings import TriageSettings
 
 from .chart import CHART, EHR, VALUES, changed, render
 
@@ -22,6 +23,7 @@ OWN: dict[tuple[str, type[BaseSettings]], set[str]] = {
         "ehrs_file",
         "reconciliation_url",
         "retrieval_url",
+        "triage_url",
         "host",
         "port",
         "instance",
@@ -29,6 +31,7 @@ OWN: dict[tuple[str, type[BaseSettings]], set[str]] = {
     ("adapterServing", AdapterServingSettings): {"model_dir", "replicas"},
     ("retrieval", RetrievalSettings): {"index_dir"},
     ("reconciliation", ReconciliationSettings): {"drafting_app", "retrieval_app"},
+    ("triage", TriageSettings): {"encoder_dir", "replicas"},
 }
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -70,6 +73,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "an Ingress without a certificate": changed(("ingress", {"enabled": True, "host": "preceptor.hospital.test"})),
     "an ingress controller that is any pod": changed(("ingress.controllerPodLabels", None)),
     "no claim for the model": changed(("adapterServing.modelClaim", "")),
+    "no claim for the encoder": changed(("triage.modelClaim", "")),
+    "a posture that is none": changed(("triage.settings", {"posture": "device"})),
     "no claim for the index": changed(("retrieval.indexClaim", "")),
     "a resource that is no quantity": changed(("retrieval.resources", {"limits": {"memory": "much"}})),
     "a security context": changed(("facade.securityContext", {"privileged": True})),

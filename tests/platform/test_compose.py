@@ -17,6 +17,7 @@ from reconciliation.settings import ReconciliationSettings
 from retrieval.settings import RetrievalSettings
 from sandbox_ehr.settings import SandboxEhrSettings
 from service_runtime.settings import VaultSettings
+from triage.settings import TriageSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -28,7 +29,7 @@ READS: dict[str, list[type[BaseSettings]]] = {
     "openbao": [],
     "sandbox-ehr": [SandboxEhrSettings],
     "models": [RetrievalSettings],
-    "ray": [AdapterServingSettings, RetrievalSettings, ReconciliationSettings, VaultSettings],
+    "ray": [AdapterServingSettings, RetrievalSettings, ReconciliationSettings, TriageSettings, VaultSettings],
     "facade": [FacadeSettings, VaultSettings],
 }
 # The keys of the Compose specification that this file uses, so that a misspelt one is not silently ignored.
@@ -144,6 +145,7 @@ def test_addresses_agree() -> None:
     port = SERVE["http_options"]["port"]
     assert environment["PRECEPTOR_FACADE_RECONCILIATION_URL"] == f"http://127.0.0.1:{port}/reconciliation"
     assert environment["PRECEPTOR_FACADE_RETRIEVAL_URL"] == f"http://127.0.0.1:{port}/retrieval"
+    assert environment["PRECEPTOR_FACADE_TRIAGE_URL"] == f"http://127.0.0.1:{port}/triage"
     assert SERVE["http_options"]["host"] == "127.0.0.1"
     assert SERVICES["sandbox-ehr"]["environment"]["PRECEPTOR_SANDBOX_EHR_BASE_URL"] == "http://localhost:8100"
 

@@ -34,6 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 - {name: adapter-serving, values: adapterServing, deployment: AdapterServing, importPath: "adapter_serving.deployment:app"}
 - {name: retrieval, values: retrieval, deployment: Retrieval, importPath: "retrieval.deployment:app"}
 - {name: reconciliation, values: reconciliation, deployment: Reconciliation, importPath: "reconciliation.deployment:app"}
+- {name: triage, values: triage, deployment: Triage, importPath: "triage.deployment:app"}
 {{- end -}}
 
 {{/* A setting as text. Helm reads every number as a float and would write a large one as 1.048576e+06. */}}

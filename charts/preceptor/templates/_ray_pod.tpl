@@ -42,7 +42,7 @@ containers:
       {{- if not $head }}
       {{- include "preceptor.vaultMounts" $root | nindent 6 }}
       {{- end }}
-      {{- if eq .component "adapter-serving" }}
+      {{- if has .component (list "adapter-serving" "triage") }}
       - {name: models, mountPath: /var/lib/preceptor/models, readOnly: true}
       {{- else if eq .component "retrieval" }}
       - {name: index, mountPath: /var/lib/preceptor/index}
@@ -54,7 +54,7 @@ volumes:
   {{- if not $head }}
   {{- include "preceptor.vaultVolumes" $root | nindent 2 }}
   {{- end }}
-  {{- if eq .component "adapter-serving" }}
+  {{- if has .component (list "adapter-serving" "triage") }}
   - name: models
     persistentVolumeClaim:
       claimName: {{ .values.modelClaim }}

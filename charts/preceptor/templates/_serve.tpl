@@ -21,6 +21,8 @@ applications:
         PRECEPTOR_ADAPTER_SERVING_MODEL_DIR: /var/lib/preceptor/models/smollm2-135m-instruct
         {{- else if eq .name "retrieval" }}
         PRECEPTOR_RETRIEVAL_INDEX_DIR: /var/lib/preceptor/index
+        {{- else if eq .name "triage" }}
+        PRECEPTOR_TRIAGE_ENCODER_DIR: /var/lib/preceptor/models/encoder
         {{- end }}
         {{- $prefix := .name | upper | replace "-" "_" }}
         {{- range $name, $value := $values.settings }}

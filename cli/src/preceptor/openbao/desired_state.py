@@ -16,7 +16,7 @@ KV_MOUNT = "secret"
 KV_PREFIX = "preceptor"
 TRANSIT_MOUNT = "transit"
 AGENT_POLICY = "agent"
-ROLES = ("facade", "adapter-serving", "retrieval", "reconciliation", "cli")
+ROLES = ("facade", "adapter-serving", "retrieval", "reconciliation", "triage", "cli")
 _SECRET_ID_TTL = "60s"  # noqa: S105  a time, not a secret
 _TOKEN_TTL = "15m"  # noqa: S105  a time, not a secret
 

@@ -8,7 +8,7 @@ from preceptor.suite.settings import SuiteSettings
 
 __all__ = ["APPLICATIONS", "MARK", "application_environment", "inherited", "process_environment", "service_environment"]
 
-APPLICATIONS = ("adapter-serving", "retrieval", "reconciliation")
+APPLICATIONS = ("adapter-serving", "retrieval", "reconciliation", "triage")
 MARK = "PRECEPTOR_SUITE_MARK"
 """Carried by everything the suite starts, so that what a killed run left behind can be told from the rest."""
 
@@ -55,6 +55,7 @@ def _settings(settings: SuiteSettings, service: str) -> dict[str, str]:
                 "EHRS_FILE": str(settings.state / "facade-ehrs.json"),
                 "RECONCILIATION_URL": f"{settings.serve_url}/reconciliation",
                 "RETRIEVAL_URL": f"{settings.serve_url}/retrieval",
+                "TRIAGE_URL": f"{settings.serve_url}/triage",
                 "PORT": str(settings.facade_port),
                 "INSTANCE": "local",
             }
@@ -71,6 +72,9 @@ def _settings(settings: SuiteSettings, service: str) -> dict[str, str]:
                 "ENCODER_DIR": str(settings.cache / "encoder"),
                 "FETCHED_DIR": str(settings.cache / "interactions"),
             }
+        case "triage":
+            # The suite on this machine shows everything, to nobody's patients; a site decides for itself.
+            return {"ENCODER_DIR": str(settings.cache / "encoder"), "POSTURE": "time-critical"}
         case "adapter-serving":
             return {"MODEL_DIR": str(settings.cache / "smollm2-135m-instruct")}
         case _:

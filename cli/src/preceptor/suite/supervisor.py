@@ -45,6 +45,7 @@ STEPS = (
     ("adapter-serving", "Adapter serving"),
     ("retrieval", "Retrieval"),
     ("reconciliation", "Reconciliation"),
+    ("triage", "Triage"),
     ("facade", "Facade"),
     ("subscription", "Subscription for discharges"),
 )

@@ -15,7 +15,7 @@ class FacadeSettings(BaseSettings):
     ``instance`` names this process among replicas: what it had claimed is freed when it starts again under the
     same name. ``database_url`` is an async SQLAlchemy URL (``sqlite+aiosqlite:///...`` or
     ``postgresql+asyncpg://...``) and holds no password: PostgreSQL's is in the secret store at
-    ``facade/database``. ``reconciliation_url`` and ``retrieval_url`` are the applications' route prefixes.
+    ``facade/database``. ``reconciliation_url`` and ``retrieval_url`` are the applications' route prefixes; without ``triage_url`` there is no triage.
     """
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_FACADE_", extra="forbid", frozen=True)
@@ -25,6 +25,7 @@ class FacadeSettings(BaseSettings):
     ehrs_file: Path
     reconciliation_url: str
     retrieval_url: str
+    triage_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     instance: str = Field(default_factory=socket.gethostname)
