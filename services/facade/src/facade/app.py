@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 from service_runtime.request_id import accept_request_id, current_request_id
 
-from facade import health
+from facade import health, openapi
 from facade.background import running
 from facade.cds_hooks import routes as cds_hooks
 from facade.container import Container
@@ -35,21 +35,23 @@ def build_app(container: Container) -> ASGIApp:
         async with running(container):
             yield
 
+    route_handlers: list[ControllerRouterHandler] = [
+        *health.route_handlers,
+        *jwks.route_handlers,
+        *subscriptions.route_handlers,
+        *smart.route_handlers,
+        *workbench.route_handlers,
+        *cds_hooks.route_handlers,
+        *operations.route_handlers,
+        *fhir.route_handlers(advertised()),
+    ]
+    dependencies = {
+        "container": Provide(lambda: container, sync_to_thread=False),
+        "request_id": Provide(lambda: current_request_id() or accept_request_id(None), sync_to_thread=False),
+    }
     app = Litestar(
-        route_handlers=[
-            *health.route_handlers,
-            *jwks.route_handlers,
-            *subscriptions.route_handlers,
-            *smart.route_handlers,
-            *workbench.route_handlers,
-            *cds_hooks.route_handlers,
-            *operations.route_handlers,
-            *fhir.route_handlers(advertised()),
-        ],
-        dependencies={
-            "container": Provide(lambda: container, sync_to_thread=False),
-            "request_id": Provide(lambda: current_request_id() or accept_request_id(None), sync_to_thread=False),
-        },
+        route_handlers=[*route_handlers, *openapi.describing(route_handlers, dependencies)],
+        dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[work],
         request_max_body_size=container.settings.body_max_bytes,

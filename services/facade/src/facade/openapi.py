@@ -18,107 +18,29 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
+from facade.cds_hooks.services import SERVICES
 from facade.fhir.served import SERVED
+from facade.openapi_schemas import BUNDLE, CDS_REQUEST, FEEDBACK, FORM, OUTCOME, PARAMETERS, RESOURCE, SEARCH, TEXT
+from facade.operations.table import OPERATIONS
 
 __all__ = ["describing", "description"]
 
 _KEEP_S = 300
 _FHIR = "application/fhir+json"
-_TEXT = {"type": "string", "maxLength": 200}
-_RESOURCE = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": _TEXT}}
-_REFERENCE = {"type": "object", "properties": {"reference": _TEXT}}
-_VALUES = {
-    "valueString": _TEXT,
-    "valueCode": _TEXT,
-    "valueUri": _TEXT,
-    "valueCanonical": _TEXT,
-    "valueBoolean": {"type": "boolean"},
-    "valueReference": _REFERENCE,
-    "resource": _RESOURCE,
-}
-_NAMED = {"type": "object", "required": ["name"], "properties": {"name": _TEXT, **_VALUES}}
-_PART = {"type": "array", "items": _NAMED}
-_PARAMETERS = {
-    "type": "object",
-    "required": ["resourceType"],
-    "properties": {
-        "resourceType": {"const": "Parameters"},
-        "parameter": {
-            "type": "array",
-            "items": {"type": "object", "required": ["name"], "properties": {**_NAMED["properties"], "part": _PART}},  # type: ignore[dict-item]
-        },
-    },
-}
-_ENTRY = {
-    "type": "object",
-    "properties": {
-        "fullUrl": _TEXT,
-        "resource": {"anyOf": [_PARAMETERS, _RESOURCE]},
-        "request": {"type": "object", "properties": {"method": {"enum": ["GET", "POST"]}, "url": _TEXT}},
-    },
-}
-_BUNDLE = {
-    "type": "object",
-    "required": ["resourceType", "type"],
-    "properties": {
-        "resourceType": {"const": "Bundle"},
-        "type": {"enum": ["history", "batch", "transaction", "collection"]},
-        "entry": {"type": "array", "items": _ENTRY},
-    },
-}
-_HOOKS = ["patient-view", "order-select", "order-sign", "encounter-discharge"]
-_CDS_REQUEST = {
-    "type": "object",
-    "required": ["hook", "hookInstance", "context"],
-    "properties": {
-        "hook": {"enum": _HOOKS},
-        "hookInstance": {"type": "string", "format": "uuid"},
-        "fhirServer": _TEXT,
-        "fhirAuthorization": {"type": "object", "properties": {"access_token": _TEXT, "scope": _TEXT}},
-        "context": {
-            "type": "object",
-            "properties": {
-                **dict.fromkeys(("userId", "patientId", "encounterId"), _TEXT),
-                "selections": {"type": "array", "items": _TEXT},
-                "draftOrders": _BUNDLE,
-            },
-        },
-        "prefetch": {"type": "object", "additionalProperties": _RESOURCE},
-    },
-}
-_FEEDBACK = {
-    "type": "object",
-    "required": ["feedback"],
-    "properties": {
-        "feedback": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["card", "outcome"],
-                "properties": {
-                    "card": {"type": "string", "format": "uuid"},
-                    "outcome": {"enum": ["accepted", "overridden"]},
-                    "outcomeTimestamp": {"type": "string", "format": "date-time"},
-                    "acceptedSuggestions": {"type": "array", "items": {"type": "object", "properties": {"id": _TEXT}}},
-                    "overrideReason": {"type": "object"},
-                },
-            },
-        }
-    },
-}
-_FORM = {"type": "object", "additionalProperties": _TEXT}
-_OUTCOME = {
-    "type": "object",
-    "required": ["resourceType", "issue"],
-    "properties": {"resourceType": {"const": "OperationOutcome"}, "issue": {"type": "array", "minItems": 1}},
-}
 _EHR_ID = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,31}$"}
 _ID = {"type": "string", "pattern": r"^[A-Za-z0-9\-.]{1,64}$"}
 _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "ehr_id": _EHR_ID,
     "resource_type": {"enum": sorted(SERVED)},
     "resource_id": _ID,
-    "version_id": _ID,
+    "version": _ID,
+    "job_id": _ID,
+    "operation": {"enum": sorted(OPERATIONS)},
+    "service_id": {"enum": sorted(SERVICES)},
+}
+_QUERIES: Mapping[str, Mapping[str, Any]] = {
+    "/{resource_type}": SEARCH,
+    "/_history": dict.fromkeys(("_at", "_count", "_since", "_sort"), TEXT),
 }
 _SCHEMES = {
     "access-token": "An access token of the EHR's authorization server, for the FHIR base of that EHR.",
@@ -144,20 +66,24 @@ _SURFACES: Mapping[str, _Surface] = {
         _FHIR,
         "access-token",
         {
-            "/_search": ("application/x-www-form-urlencoded", _FORM),
-            "$": (_FHIR, _PARAMETERS),
-            "": (_FHIR, _BUNDLE),
+            "/_search": ("application/x-www-form-urlencoded", FORM),
+            "$": (_FHIR, PARAMETERS),
+            "": (_FHIR, BUNDLE),
         },
     ),
     "/cds-services": _Surface(
         "application/json",
         "client-jwt",
-        {"/feedback": ("application/json", _FEEDBACK), "": ("application/json", _CDS_REQUEST)},
+        {"/feedback": ("application/json", FEEDBACK), "": ("application/json", CDS_REQUEST)},
     ),
-    "/subscriptions": _Surface(_FHIR, "notification-secret", {"": (_FHIR, _BUNDLE)}),
+    "/subscriptions": _Surface(
+        _FHIR, "notification-secret", {"/{resource_id}": (_FHIR, RESOURCE), "": (_FHIR, BUNDLE)}
+    ),
 }
 # Discovery, which everybody may read (SMART App Launch 2.2, FHIR R4 and CDS Hooks 2.0 all say so).
-_OPEN = ("/.well-known/smart-configuration", "/metadata", "/cds-services")
+_OPEN = ("/.well-known/smart-configuration", "/metadata", "/cds-services", "/OperationDefinition/{operation}")
+_METHODS = ("get", "post", "put", "delete")
+"""HEAD is as GET, and OPTIONS is asked by browsers."""
 
 
 def describing(
@@ -203,15 +129,18 @@ def _of(path: str) -> _Surface | None:
 
 
 def _path(path: str, surface: _Surface, generated: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        method: _operation(path, method, surface, operation)
-        for method, operation in generated.items()
-        if isinstance(operation, dict)
-    }
+    found = (
+        (method, _operation(path, method, surface, generated[method])) for method in _METHODS if method in generated
+    )
+    return {method: operation for method, operation in found if operation is not None}
 
 
-def _operation(path: str, method: str, surface: _Surface, generated: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(path: str, method: str, surface: _Surface, generated: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is said of one method, or None when all it does is to say that it does nothing (405)."""
     succeeded = [status for status in generated.get("responses", {}) if status.startswith(("2", "3"))]
+    if not succeeded:
+        return None
+    queries = next((it for end, it in _QUERIES.items() if method == "get" and path.endswith(end)), {})
     operation: dict[str, Any] = {
         "operationId": generated["operationId"],
         "summary": generated.get("summary", ""),
@@ -219,12 +148,13 @@ def _operation(path: str, method: str, surface: _Surface, generated: Mapping[str
         "parameters": [
             {**one, "schema": dict(_PATH_PARAMETERS.get(one["name"], one["schema"]))}
             for one in generated.get("parameters", [])
-        ],
+        ]
+        + [{"name": name, "in": "query", "schema": schema} for name, schema in queries.items()],
         "responses": {
             **{status: {"description": "It was done.", "content": {surface.answers: {}}} for status in succeeded},
             "default": {
                 "description": "It was refused, or it failed; the outcome says which, and nothing of what was sent.",
-                "content": {_FHIR: {"schema": _OUTCOME}},
+                "content": {_FHIR: {"schema": OUTCOME}},
             },
         },
     }
