@@ -3,8 +3,8 @@
 ``python -m benchmarks notifications``. First 10,000 stays end at a simulated EHR that drops, repeats and reorders its
 notifications while the facade, a process of its own, is killed 20 times: what is counted is what the EHR holds at the
 end. The effect of an event is one Task there, so that delivery is measured and not drafting; a smaller number goes
-through with whole documents. Then one process sends 5,000 notifications a second, with a wrong secret and with the right
-one, while interactive routes are asked beside it.
+through with whole documents. Then one process sends 5,000 notifications a second, with a wrong secret and with the
+right one, while interactive routes are asked beside it.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ async def _run(folder: Path) -> str:
 async def _storm(
     folder: Path, openbao: RunningOpenBao, reconciliation_url: str, events: int, kills: int, *, small: bool
 ) -> StormReport:
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240  once, before anything runs
     report = await storm(
         folder,
         events=events,
@@ -117,7 +117,7 @@ def _process(arguments: list[str], environment: dict[str, str], log: Path) -> It
 
 async def _floods(folder: Path, openbao: RunningOpenBao) -> dict[str, tuple[Interactive, dict[str, object] | None]]:
     """Ask the interactive routes in quiet, under wrong secrets and under the right one; each with what was sent."""
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240  once, before anything runs
     ehr_port, facade_port = free_port(), free_port()
     ehr = SimulatedEhr(f"http://localhost:{ehr_port}")
     (folder / "ehrs.json").write_text(json.dumps([simulated_entry(ehr.base)]))
@@ -164,12 +164,12 @@ def _report(storms: list[StormReport], floods: dict[str, tuple[Interactive, dict
         "",
         f"Machine: {machine()}; load of one minute {os.getloadavg()[0]:.1f}.",
         "",
-        "Every event exactly one effect? Notifications dropped 5 %, sent twice 10 %, late and out of order 10 %; what was",
-        "being sent while the facade was dead was given up after a second. The first row's effect is one Task, the",
+        "Every event exactly one effect? Notifications dropped 5 %, sent twice 10 %, late and out of order 10 %; what",
+        "was being sent while the facade was dead was given up after a second. The first row's effect is one Task, the",
         "second's a whole document.",
         "",
-        "| events | kills (during work) | seconds | dropped | given up | sent twice | reordered | effects: none / one / more |"
-        " left open |",
+        "| events | kills (during work) | seconds | dropped | given up | sent twice | reordered "
+        "| effects: none / one / more | left open |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for one in storms:
@@ -182,8 +182,8 @@ def _report(storms: list[StormReport], floods: dict[str, tuple[Interactive, dict
         )
     lines += [
         "",
-        f"Interactive routes beside one process that sends {_FLOOD_PER_S:,} notifications a second for {_FLOOD_S} s over 64",
-        "connections, two kilobytes each, p50 / p95 in ms:",
+        f"Interactive routes beside one process that sends {_FLOOD_PER_S:,} notifications a second for {_FLOOD_S} s",
+        "over 64 connections, two kilobytes each, p50 / p95 in ms:",
         "",
         f"| beside | sent per second | answers | {' | '.join(_PATHS)} |",
         f"| --- | ---: | --- |{' ---: |' * len(_PATHS)}",
