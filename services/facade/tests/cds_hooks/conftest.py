@@ -27,8 +27,8 @@ from reconciliation.clients import EvidenceUnavailable
 from reconciliation.ingress import build_ingress
 from reconciliation.reconcile import Reconciler
 from retrieval.fact_base import FactBase
-from retrieval.sqlcipher_store import StoredFact
 from retrieval.starter import starter_documents
+from retrieval.stored import StoredFact
 from service_contracts.evidence import Evidence, EvidenceQuery
 from service_runtime.secrets import MemorySecretStore
 from service_runtime.service_auth import ServiceAuth

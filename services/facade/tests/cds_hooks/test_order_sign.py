@@ -317,8 +317,9 @@ async def test_orders_that_are_no_medication_orders_need_no_card(found):
 
 
 async def test_the_plan_of_the_patient_is_looked_at(found, ehr):
-    plan = {"resourceType": "Coverage", "id": "c-1", "status": "active",
-            "beneficiary": {"reference": "Patient/patient-1"}, "class": [{"type": {"coding": [{"code": "plan"}]}, "value": "a-plan-nobody-knows"}]}  # fmt: skip
+    group = {"type": {"coding": [{"code": "plan"}]}, "value": "a-plan-nobody-knows"}
+    plan = {"resourceType": "Coverage", "id": "c-1", "status": "active", "class": [group],
+            "beneficiary": {"reference": "Patient/patient-1"}}  # fmt: skip
     (card,) = await found(ehr.draft("Simvastatin", 20, 1), coverage=[plan])
     assert "coverage" in card["summary"]
 

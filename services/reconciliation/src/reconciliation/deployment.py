@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -73,18 +74,28 @@ def _event(raw: object) -> DraftEvent:
 
 
 class HandleEvidence:
-    """``EvidenceSource`` by the deployment handle of another Serve application, looked up for each query."""
+    """``EvidenceSource`` by the deployment handle of another Serve application.
 
-    def __init__(self, application: str) -> None:
+    A handle is kept for a few seconds, because a new one asks the Serve controller for its replicas, which takes
+    longer than the evidence. It is forgotten when a call with it does not end well: one that outlives its application
+    queues calls for ever.
+    """
+
+    def __init__(self, application: str, keep_s: float = 5.0) -> None:
         self._application = application
+        self._keep_s = keep_s
+        self._held: tuple[float, Any] | None = None
+        self._looking_up = asyncio.Lock()
 
     async def evidence(self, query: EvidenceQuery) -> Evidence:
         """See ``EvidenceSource.evidence``."""
-        response = None
+        response, answered = None, False
         try:
-            handle = await _handle(self._application)
+            handle = await self._handle()
             response = handle.evidence.remote(query.model_dump(mode="json"))
-            return Evidence.model_validate(await response)
+            found = Evidence.model_validate(await response)
+            answered = True
+            return found
         except ValidationError as error:
             log(LogCode.EVIDENCE_UNAVAILABLE, level=logging.ERROR, error_type=type(error).__name__)
             raise EvidenceUnavailable from None
@@ -93,8 +104,16 @@ class HandleEvidence:
             log(LogCode.EVIDENCE_UNAVAILABLE, level=logging.WARNING, error_type=type(error).__name__)
             raise EvidenceUnavailable from None
         finally:
-            if response is not None:
-                response.cancel()
+            if not answered:
+                self._held = None
+                if response is not None:
+                    response.cancel()
+
+    async def _handle(self) -> Any:
+        async with self._looking_up:
+            if self._held is None or time.monotonic() > self._held[0]:
+                self._held = (time.monotonic() + self._keep_s, await _handle(self._application))
+            return self._held[1]
 
 
 def ingress() -> Litestar:

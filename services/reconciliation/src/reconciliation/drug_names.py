@@ -28,6 +28,7 @@ _SALT = re.compile(
 _SEPARATOR = re.compile(r"\s*(?:/|\+|,|;|\band\b|\bwith\b|(?<=[a-z]{5})-(?=[a-z]{5}))\s*", re.I)
 
 
+@lru_cache(maxsize=16384)
 def plain_name(name: str) -> str:
     """Return the name without strengths, forms and brackets: what a patient calls the drug, lower case."""
     text = _FORM.sub(" ", _STRENGTH.sub(" ", _BRACKETS.sub(" ", name)))

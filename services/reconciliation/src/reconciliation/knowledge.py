@@ -78,7 +78,13 @@ class Knowledge:
         self._renal: dict[str, list[tuple[Fact, RenalLimit]]] = {}
         for fact, renal in self._bodies(RenalLimit):
             self._renal.setdefault(renal.ingredient.lower(), []).append((fact, renal))
-        self._interactions = tuple(self._bodies(Interaction))
+        # By each side that a fact names, an ingredient or a class: most pairs of drugs have no fact to look at.
+        self._interactions: dict[str, list[tuple[int, Fact, Interaction, str, str]]] = {}
+        for number, (fact, pair) in enumerate(self._bodies(Interaction)):
+            sides = pair.a.lower(), pair.b.lower()
+            for side in {*sides}:
+                self._interactions.setdefault(side, []).append((number, fact, pair, *sides))
+        self._class_sides = tuple(side for side in self._interactions if side.startswith(CLASS_PREFIX))
 
     @property
     def answered(self) -> bool:
@@ -117,16 +123,14 @@ class Knowledge:
 
     def interactions(self, a: Resolved, b: Resolved) -> list[tuple[Fact, Interaction]]:
         """Return the interactions between two drugs, also those stated for a class that retrieval resolved."""
-        found = []
-        for fact, body in self._interactions:
-            sides = body.a.lower(), body.b.lower()
-            if any(
-                self._is(side, first, fact, other_named=other in second.ingredients)
-                and self._is(other, second, fact, other_named=side in first.ingredients)
-                for (side, other), (first, second) in ((sides, (a, b)), (sides[::-1], (a, b)))
-            ):
-                found.append((fact, body))
-        return found
+        found: dict[int, tuple[Fact, Interaction]] = {}
+        for named in (*a.ingredients, *self._class_sides):
+            for number, fact, body, one, other in self._interactions.get(named, ()):
+                if number not in found and (
+                    self._between(fact, one, other, a, b) or self._between(fact, other, one, a, b)
+                ):
+                    found[number] = (fact, body)
+        return [found[number] for number in sorted(found)]
 
     def classes_of(self, ingredient: str) -> set[str]:
         """Return the allergy classes that list ``ingredient``."""
@@ -147,6 +151,12 @@ class Knowledge:
     def formulary(self, resolved: Resolved) -> list[tuple[Fact, FormularyStatus]]:
         """Return how the plan covers a resolved drug."""
         return [(fact, body) for fact, body in self._bodies(FormularyStatus) if fact.id in resolved.fact_ids]
+
+    def _between(self, fact: Fact, side: str, other: str, a: Resolved, b: Resolved) -> bool:
+        """Whether ``a`` stands on ``side`` of a fact and ``b`` on the other."""
+        return self._is(side, a, fact, other_named=other in b.ingredients) and self._is(
+            other, b, fact, other_named=side in a.ingredients
+        )
 
     def _is(self, side: str, drug: Resolved, fact: Fact, *, other_named: bool) -> bool:
         if side in drug.ingredients:

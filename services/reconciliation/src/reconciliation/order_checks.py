@@ -1,5 +1,6 @@
 """Checks medication orders: pure, and the same for the same chart, orders and evidence."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,37 +44,43 @@ def check_draft_orders(chart: Chart, orders: Sequence[ChartMedication], knowledg
     findings = Findings(withheld)
     for check in _CHECKS:
         check(case, findings)
-    concerned = {flag.id: _concerned(case, flag) for flag in findings.flags}
+    lines = _Lines(case)
+    concerned = {flag.id: lines.concerned(flag) for flag in findings.flags}
     flags = sorted(findings.flags, key=lambda flag: _SEVERITY[flag.severity])
     named = {fact_id for claim in findings.claims for fact_id in claim.fact_ids}
     named |= {flag.fact_id for flag in flags if flag.fact_id}
     return CheckedOrders(
-        claims=tuple(_of_order(case, claim) for claim in findings.claims),
+        claims=tuple(_of_order(lines.at(claim.span), claim) for claim in findings.claims),
         flags=tuple(_of_orders(flag, concerned[flag.id]) for flag in flags),
         facts=tuple(fact for fact_id, fact in knowledge.facts.items() if fact_id in named),
         proposals=tuple(one for flag in flags for one in proposals(case, flag, concerned[flag.id])),
     )
 
 
-def _concerned(case: Case, flag: Flag) -> list[DraftedDrug]:
-    """Return the medicines a flag is about: that of its span and those it names, judged ones first."""
-    named = {one.reference for one in flag.chart}
-    at = _at(case, flag.span)
-    found = [
-        drug for drug in case.drugs if drug is at or (drug.order is not None and drug.order.source.reference in named)
-    ]
-    return sorted(found, key=lambda drug: not drug.reviewed)
+class _Lines:
+    """Finds the order that a span is about: each order is one line of the case's document."""
+
+    def __init__(self, case: Case) -> None:
+        self._drugs = case.drugs
+        self._starts = [case.document.whole(drug.sentence).start for drug in case.drugs]
+
+    def at(self, span: Span | None) -> DraftedDrug | None:
+        """Return the medicine whose line ``span`` begins in."""
+        return None if span is None else self._drugs[bisect_right(self._starts, span.start) - 1]
+
+    def concerned(self, flag: Flag) -> list[DraftedDrug]:
+        """Return the medicines a flag is about: that of its span and those it names, judged ones first."""
+        named = {one.reference for one in flag.chart}
+        at = self.at(flag.span)
+        found = [
+            drug
+            for drug in self._drugs
+            if drug is at or (drug.order is not None and drug.order.source.reference in named)
+        ]
+        return sorted(found, key=lambda drug: not drug.reviewed)
 
 
-def _at(case: Case, span: Span | None) -> DraftedDrug | None:
-    if span is None:
-        return None
-    whole = ((drug, case.document.whole(drug.sentence)) for drug in case.drugs)
-    return next((drug for drug, line in whole if line.start <= span.start < line.end), None)
-
-
-def _of_order(case: Case, claim: Claim) -> Claim:
-    drug = _at(case, claim.span)
+def _of_order(drug: DraftedDrug | None, claim: Claim) -> Claim:
     return claim.model_copy(update={"span": None, "chart": _references([drug] if drug else [], claim.chart)})
 
 

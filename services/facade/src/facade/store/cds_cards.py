@@ -8,7 +8,7 @@ from typing import Any
 
 from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from service_runtime.envelope import EnvelopeCipher
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from facade.store.database import Database
@@ -103,10 +103,7 @@ class CdsCards:
         now = datetime.now(UTC)
         rows = [await self._row(card, now) for card in cards]
         async with self._database.session() as session:
-            for row in rows:
-                if not await self._database.insert_new(session, CdsCardRow, row):
-                    again = update(CdsCardRow).where(CdsCardRow.id == row["id"]).values(shown_at=now)
-                    await session.execute(again)
+            await self._database.insert_or_update(session, CdsCardRow, rows, key="id", update=("shown_at",))
 
     async def shown_before(
         self, ehr_id: str, service: str, alert_keys: Sequence[str], since: datetime

@@ -1,7 +1,7 @@
 """The SQL database: SQLite with write-ahead log and full synchronisation, or PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
@@ -66,6 +66,21 @@ class Database:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         statement: Any = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(key)
         return await session.scalar(statement)
+
+    async def insert_or_update(
+        self,
+        session: AsyncSession,
+        table: type[Base],
+        rows: Sequence[dict[str, Any]],
+        *,
+        key: str,
+        update: Sequence[str],
+    ) -> None:
+        """Insert rows in one statement; of those whose ``key`` exists only the columns ``update`` are changed."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table).values(list(rows))
+        changes = {name: statement.excluded[name] for name in update}
+        await session.execute(statement.on_conflict_do_update(index_elements=[key], set_=changes))
 
     async def migrate(self) -> None:
         """Apply the migrations that are missing."""
