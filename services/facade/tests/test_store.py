@@ -15,11 +15,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from facade.decisions import Decision, DecisionAction, InvalidDecision
+from facade.fhir.criteria import Limit, criteria
+from facade.fhir.home import Home
 from facade.store.database import Database
 from facade.store.documents import Documents, DocumentStatus, Signature
 from facade.store.inbox import EventKind, Inbox, NewEvent
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Effect, Outbox
+from facade.store.resources import ResourceRow, Resources, TermRow
 from facade.store.subscriptions import Arrival
 from facade.store.tables import Base, DocumentRow, InboxRow, OutboxRow
 from service_runtime.envelope import EnvelopeCipher
@@ -351,3 +354,118 @@ async def test_a_sealed_document_moved_to_another_patient_does_not_open(database
         await session.execute(update(DocumentRow).values(patient_key="00000000-0000-0000-0000-000000000000"))
     with pytest.raises(DecryptionRefused):
         await documents.get("sandbox", stored.encounter)
+
+
+def home(ehr_id="sandbox"):
+    return Home(ehr_id, "https://ehr.example.org/fhir", (f"https://us.example.org/fhir/{ehr_id}",))
+
+
+@pytest.fixture
+def resources(database, cipher):
+    return Resources(database, cipher, cipher._store, key="facade-phi", home=home)
+
+
+def task_of(patient="anna", status="requested", identifier="t-1", **more):
+    return {
+        "resourceType": "Task",
+        "id": identifier,
+        "status": status,
+        "intent": "order",
+        "for": {"reference": f"https://ehr.example.org/fhir/Patient/{patient}", "display": MARKED},
+        "authoredOn": "2026-11-24T10:30:00.000Z",
+        **more,
+    }
+
+
+async def kept(resources, ehr_id="sandbox", **more):
+    resource = task_of(**more)
+    patient = resource["for"]["reference"].rpartition("/")[2]
+    prepared = await resources.prepare(ehr_id, resource, patient=patient, at=datetime.now(UTC))
+    await resources.put(prepared)
+    return prepared
+
+
+EVERYTHING = (Limit(None, ()),)
+
+
+async def test_a_result_has_a_version_for_each_change_and_none_for_a_replay(resources):
+    for status in ("requested", "requested", "completed", "completed"):
+        await kept(resources, status=status)
+    newest = await resources.get("sandbox", "Task", "t-1")
+    assert (newest.version, newest.resource["status"], newest.about) == (2, "completed", {"Patient/anna"})
+    first = await resources.get("sandbox", "Task", "t-1", 1)
+    assert (first.resource["status"], first.resource["meta"]["versionId"]) == ("requested", "1")
+    assert first.updated < newest.updated
+    assert await resources.get("sandbox", "Task", "t-1", 3) is None
+    history = await resources.history("sandbox", "Task", limits=EVERYTHING, resource_id="t-1", count=10)
+    assert [one.version for one in history.resources] == [2, 1]
+
+
+async def test_writers_at_once_make_one_version_each_and_one_newest(resources):
+    same = await resources.prepare("sandbox", task_of(identifier="t-2"), patient="anna", at=datetime.now(UTC))
+    await asyncio.gather(*(resources.put(same) for _ in range(4)))
+    changed = [
+        await resources.prepare(
+            "sandbox", task_of(identifier="t-2", description=str(n)), patient="anna", at=datetime.now(UTC)
+        )
+        for n in range(4)
+    ]
+    await asyncio.gather(*(resources.put(one) for one in changed))
+    history = await resources.history("sandbox", "Task", limits=EVERYTHING, resource_id="t-2", count=10)
+    assert [one.version for one in history.resources] == [5, 4, 3, 2, 1]
+    found = await resources.search("sandbox", "Task", limits=EVERYTHING, count=10)
+    assert [one.version for one in found.resources] == [5]
+
+
+async def test_results_are_found_by_terms_dates_and_limits_and_by_nobody_else(resources):
+    for identifier, patient, status in (("t-1", "anna", "failed"), ("t-2", "bert", "failed"), ("t-3", "bert", "draft")):
+        await kept(resources, identifier=identifier, patient=patient, status=status)
+    await kept(resources, "another", identifier="t-4")
+
+    async def ids(pairs, limits=EVERYTHING, ehr_id="sandbox"):
+        asked = criteria("Task", pairs, home(ehr_id))
+        found = await resources.search(ehr_id, "Task", limits=limits, criteria=asked, count=10)
+        assert found.total == len(found.resources)
+        return {one.id for one in found.resources}
+
+    bert = (Limit("Patient/bert", ()),)
+    assert await ids([]) == {"t-1", "t-2", "t-3"}
+    assert await ids([("status", "failed")]) == {"t-1", "t-2"}
+    assert await ids([("status", "failed"), ("patient", "bert")]) == {"t-2"}
+    assert await ids([("status", "failed")], bert) == {"t-2"}
+    assert await ids([("patient", "anna")], bert) == set()
+    assert await ids([], ()) == set()
+    granular = (Limit("Patient/anna", criteria("Task", [("status", "draft")], home())), *bert)
+    assert await ids([], granular) == {"t-2", "t-3"}
+    assert await ids([("authored-on", "2026-11-24")]) == {"t-1", "t-2", "t-3"}
+    assert await ids([("authored-on", "lt2026-11-24"), ("_lastUpdated", "gt2020")]) == set()
+    assert await ids([("_lastUpdated", "gt2020"), ("_id", "t-1,t-4")]) == {"t-1"}
+    assert await ids([], ehr_id="another") == {"t-4"}
+
+
+async def test_nothing_of_a_result_can_be_read_in_the_database_or_moved_in_it(database, resources):
+    await kept(resources)
+    await kept(resources, identifier="t-2", patient="bert")
+    async with database.reading() as session:
+        rows = (await session.execute(select(ResourceRow.sealed, ResourceRow.content, ResourceRow.scope))).all()
+        terms = (await session.execute(select(TermRow.digest))).scalars().all()
+        columns = (await session.execute(text("SELECT * FROM fhir_resource"))).all()
+    sealed = b"".join(row.sealed + row.content + row.scope.encode() for row in rows)
+    raw = sealed + b"".join(terms) + str(columns).encode()
+    for secret in (MARKED, "anna", "Patient/", "requested"):
+        assert secret.encode() not in raw
+    assert len(set(terms)) > 10
+    async with database.session() as session:
+        mine = (await session.scalars(select(ResourceRow).where(ResourceRow.resource_id == "t-1"))).one()
+        others = (await session.scalars(select(ResourceRow).where(ResourceRow.resource_id == "t-2"))).one()
+        mine.sealed, mine.scope = others.sealed, others.scope
+    with pytest.raises(DecryptionRefused):
+        await resources.get("sandbox", "Task", "t-1")
+
+
+async def test_a_code_has_another_digest_for_every_tenant(database, resources):
+    one = await resources.prepare("sandbox", task_of(), patient="anna", at=datetime.now(UTC))
+    other = await resources.prepare("another", task_of(), patient="anna", at=datetime.now(UTC))
+    assert not one.digests & other.digests
+    again = Resources(database, resources._cipher, resources._secrets, key="facade-phi", home=home)
+    assert (await again.prepare("sandbox", task_of(), patient="anna", at=datetime.now(UTC))).digests == one.digests
