@@ -188,15 +188,14 @@ class FhirClient:
     async def _exchange(
         self, method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str], token: str | None
     ) -> httpx.Response:
-        if not is_below(url, self.base):
-            raise FhirAnswerInvalid("refusing to send a request to another server")
+        address = _address(url, self.base)
         sent = {"Accept": _FHIR_JSON, **self._headers, **headers}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         if body is not None:
             sent["Content-Type"] = _FHIR_JSON
         try:
-            return await self._http.request(method, url, json=body, headers=sent, follow_redirects=False)
+            return await self._http.request(method, address, json=body, headers=sent, follow_redirects=False)
         except httpx.TransportError as error:
             raise FhirServerUnavailable(type(error).__name__) from None
 
@@ -215,6 +214,21 @@ class FhirClient:
         if not isinstance(content, dict):
             raise FhirAnswerInvalid("the answer is not a JSON object")
         return content
+
+
+def _address(url: str, base: str) -> httpx.URL:
+    """Return ``url`` as it will be connected to; raise ``FhirAnswerInvalid`` unless that is below ``base``.
+
+    It is looked at twice: as the standard library reads it, and as the client that connects does.
+    """
+    try:
+        address, home = httpx.URL(url), httpx.URL(base)
+    except (httpx.InvalidURL, UnicodeError):
+        raise FhirAnswerInvalid("not an address") from None
+    same = (address.scheme, address.raw_host, address.port) == (home.scheme, home.raw_host, home.port)
+    if not same or address.userinfo or not is_below(url, base):
+        raise FhirAnswerInvalid("refusing to send a request to another server")
+    return address
 
 
 def _refusal(status: int, content: object) -> FhirRequestRefused:

@@ -32,12 +32,15 @@ def is_below(url: str, base: str) -> bool:
 
     String prefixes would accept ``https://ehr.example.evil.org`` for ``https://ehr.example``.
     """
+    if not url.isascii() or any(character <= " " or character in "\\\x7f" for character in url):
+        # Some parsers drop line breaks and tabs, some take a backslash for a slash, some fold other alphabets.
+        return False
     try:
         a, b = urlsplit(url), urlsplit(base)
         ports = a.port or _DEFAULT_PORTS.get(a.scheme), b.port or _DEFAULT_PORTS.get(b.scheme)
     except ValueError:
         return False
-    # Servers and proxies decode a path before they resolve its dots, and some take a backslash for a slash.
+    # Servers and proxies decode a path before they resolve its dots, and then some take a backslash for a slash.
     segments = unquote(unquote(a.path)).replace("\\", "/").split("/")
     if a.username is not None or a.password is not None or ".." in segments:
         return False

@@ -89,7 +89,7 @@ class RemoteKeySets:
         try:
             held.keys = verification_keys(await self._fetch(url))
             held.read_at, held.failed = now, False
-        except (httpx.HTTPError, KeySetUnavailable, TimeoutError):
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, KeySetUnavailable, TimeoutError):
             held.failed = True
             if now - held.read_at >= _KEEP_WITHOUT_ANSWER_S:
                 held.keys = None

@@ -67,7 +67,7 @@ async def ask(
             follow_redirects=False,
             extensions=SMALL_ANSWER,
         )
-    except (OriginNotRegistered, AnswerRefused, httpx.InvalidURL) as error:
+    except (OriginNotRegistered, AnswerRefused, httpx.InvalidURL, UnicodeError) as error:
         raise ServerRefused(type(error).__name__) from None
     except httpx.TransportError as error:
         raise ServerSilent(type(error).__name__) from None

@@ -1,4 +1,4 @@
-"""``preceptor ehr add``, ``remove`` and ``list``: how an administrator registers an EHR, after seeing what it can do."""
+"""``preceptor ehr add``, ``remove`` and ``list``: registering an EHR after seeing what it can do."""
 
 import asyncio
 import sys

@@ -25,7 +25,7 @@ def origin_of(url: httpx.URL | str) -> str:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError):
         raise ValueError("not a URL") from None
-    if parsed.scheme not in _DEFAULT_PORTS or not parsed.host:
+    if parsed.scheme not in _DEFAULT_PORTS or not parsed.raw_host:
         raise ValueError("not an absolute http(s) URL")
     if parsed.userinfo:
         raise ValueError("a URL with user information")
@@ -56,11 +56,12 @@ def registered_url(value: str) -> str:
         raise ValueError("must be written without query, fragment and trailing slash")
     origin_of(value)
     parsed = httpx.URL(value)
-    if not value.startswith(f"{parsed.scheme}://") or parsed.host not in value:
+    host = parsed.raw_host.decode("ascii")
+    if not value.startswith(f"{parsed.scheme}://") or host not in value:
         raise ValueError("must be written in lower case")
-    if not _is_plain_host(parsed.host):
+    if not _is_plain_host(host):
         raise ValueError("the host must be a plain name or an address in its usual form")
-    if parsed.scheme == "http" and not is_loopback(parsed.host):
+    if parsed.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https, except on this machine itself")
     if any(segment in (".", "..") for segment in value.split("/")):
         raise ValueError("must be written without . and .. segments")
