@@ -14,7 +14,7 @@ RESULTS = list(results(_facade_examples()))
 
 
 @pytest.mark.requirement(
-    "c7", "", "Every resource we return validates against R4 (structure, required bindings, invariants)"
+    "c6", "", "Every resource we return validates against R4 (structure, required bindings, invariants)"
 )
 @pytest.mark.parametrize("resource", [row[1] for row in RESULTS], ids=[row[0] for row in RESULTS])
 def test_an_answer_is_valid(official: OfficialValidator, resource: dict[str, Any]) -> None:
