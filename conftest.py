@@ -1,4 +1,4 @@
-"""Fixtures for tests anywhere in the repository: a real OpenBao, set up as the suite sets it up."""
+"""Fixtures for tests anywhere in the repository: a real OpenBao and a real OpenSearch, set up as the suite does."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -9,9 +9,16 @@ from tempfile import TemporaryDirectory
 import pytest
 from preceptor.openbao.running import RunningOpenBao, running_openbao
 from preceptor.openbao.server import OpenBaoServer
+from preceptor.opensearch.distribution import assembled
+from preceptor.opensearch.errors import ToolMissing
+from preceptor.opensearch.java import java_program
+from preceptor.opensearch.node import OpenSearchNode
+from preceptor.opensearch.running import RunningOpenSearch, running_opensearch
 from service_runtime.settings import VaultSettings
 
 POLICIES = Path(__file__).parent / "policies" / "vault"
+OPENSEARCH_POLICIES = Path(__file__).parent / "policies" / "opensearch"
+CACHE = Path(__file__).parent / ".preceptor" / "cache"
 
 
 def free_ports(count: int) -> list[int]:
@@ -55,3 +62,18 @@ def openbao() -> Iterator[RunningOpenBao]:
 def vault_settings(openbao: RunningOpenBao) -> Callable[[str], VaultSettings]:
     """Settings with which a service of the given role reaches the shared server."""
     return openbao.settings
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator[RunningOpenSearch]:
+    """One running OpenSearch node with the policies in place; skipped where Java or Maven is missing."""
+    try:
+        distribution = assembled(CACHE)
+        java_program()
+    except ToolMissing as missing:
+        pytest.skip(str(missing))
+    with TemporaryDirectory(prefix="preceptor-") as folder:
+        port, transport_port = free_ports(2)
+        node = OpenSearchNode(Path(folder) / "opensearch", distribution, port, transport_port)
+        with running_opensearch(node, OPENSEARCH_POLICIES, Path(folder) / "opensearch.log") as running:
+            yield running

@@ -15,7 +15,7 @@ from reconciliation.clients import DraftingFailed, EvidenceUnavailable
 from reconciliation.ingress import build_ingress
 from reconciliation.reconcile import Reconciler
 from retrieval.fact_base import FactBase
-from retrieval.sqlcipher_store import StoredFact
+from retrieval.stored import StoredFact
 from retrieval.starter import starter_documents
 from service_contracts.chart import ChartMedication, MedicationChange
 from service_contracts.drafts import (

@@ -1,14 +1,20 @@
 """Indexes on real files, facts to put into them, and where the open data lies."""
 
 import tarfile
+import uuid
 import warnings
 from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
+from preceptor.opensearch.node import OpenSearchNode
+from preceptor.opensearch.running import RunningOpenSearch
 from retrieval.documents import DrugName, IngestedDocument, PassageText
-from retrieval.embedded_index import EmbeddedIndex, open_embedded_index
+from retrieval.embedded_index import open_embedded_index
+from retrieval.index import Index
+from retrieval.opensearch.cluster import Cluster, connect
+from retrieval.opensearch_index import open_opensearch_index
 from service_contracts.evidence import (
     AllergyClass,
     DoseLimit,
@@ -34,14 +40,55 @@ def secrets():
         return MemorySecretStore()
 
 
-# A second engine joins the contract tests by a name here and a way to open it below.
-@pytest.fixture(params=["embedded"])
-async def open_index(request, tmp_path, secrets):
-    """Open the index of this test, as often as wanted: it is the same one each time, as from another process."""
-    opened: list[EmbeddedIndex] = []
+class Embedded:
+    """Indexes in folders."""
 
-    async def open_again() -> EmbeddedIndex:
-        index = await open_embedded_index(tmp_path / "index", secrets)
+    name = "embedded"
+
+    def __init__(self, folder: Path, secrets: MemorySecretStore) -> None:
+        self._folder = folder
+        self._secrets = secrets
+
+    async def open(self, which: str = "index", **more) -> Index:
+        return await open_embedded_index(self._folder / which, self._secrets, **more)
+
+
+class OpenSearch:
+    """Indexes of tenants in one cluster."""
+
+    name = "opensearch"
+
+    def __init__(self, running: RunningOpenSearch) -> None:
+        self._running = running
+        self._test = uuid.uuid4().hex
+
+    async def open(self, which: str = "index", **more) -> Index:
+        return await open_opensearch_index(self.cluster(), f"{which}_{self._test}", **more)
+
+    def cluster(self, client: str = "retrieval", **more) -> Cluster:
+        return connect_node(self._running.node, client, **more)
+
+
+def connect_node(node: OpenSearchNode, client: str = "retrieval", **more) -> Cluster:
+    keys = node.clients_dir
+    return connect(node.address, node.authority_file, keys / f"{client}.pem", keys / f"{client}-key.pem", **more)
+
+
+@pytest.fixture
+def engine(request, tmp_path, secrets):
+    """The embedded engine, or the one that a test names by ``parametrize(..., indirect=True)``."""
+    if getattr(request, "param", "embedded") == "opensearch":
+        return OpenSearch(request.getfixturevalue("opensearch"))
+    return Embedded(tmp_path, secrets)
+
+
+@pytest.fixture
+async def open_index(engine):
+    """Open an index of this test, as often as wanted: it is the same one each time, as from another process."""
+    opened: list[Index] = []
+
+    async def open_again(which: str = "index", **more) -> Index:
+        index = await engine.open(which, **more)
         opened.append(index)
         return index
 
@@ -51,7 +98,7 @@ async def open_index(request, tmp_path, secrets):
 
 
 @pytest.fixture
-async def index(open_index: Callable[[], Awaitable[EmbeddedIndex]]):
+async def index(open_index: Callable[[], Awaitable[Index]]):
     return await open_index()
 
 

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from retrieval.documents import DrugName
 from retrieval.fact_base import FactBase
-from retrieval.sqlcipher_store import StoredFact
+from retrieval.stored import StoredFact
 from service_contracts.evidence import (
     ActivityProtocol,
     ActivityRestriction,

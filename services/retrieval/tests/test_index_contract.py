@@ -6,6 +6,8 @@ import pytest
 from retrieval.index import Checkpoint, WriteCounts
 from service_contracts.evidence import FactKind, PassageQuery
 
+pytestmark = pytest.mark.parametrize("engine", ["embedded", "opensearch"], indirect=True)
+
 
 def passages_query(text, **more):
     return PassageQuery(text=text, budget_ms=1000, **more)
@@ -50,18 +52,15 @@ async def test_the_same_document_again_changes_nothing(index, make):
     assert index.version == version
 
 
-async def test_the_version_is_of_the_content_and_not_of_the_way_there(index, make, tmp_path, secrets):
-    from retrieval.embedded_index import open_embedded_index
-
+async def test_the_version_is_of_the_content_and_not_of_the_way_there(index, open_index, make):
     one, two = make.document("label/1", facts=[make.dose()]), make.document("label/2", facts=[make.dose("aspirin")])
     await index.write([one, two])
     await index.refresh()
-    other = await open_embedded_index(tmp_path / "other", secrets)
+    other = await open_index("other")
     await other.write([two])
     await other.write([one])
     await other.refresh()
     assert other.version == index.version
-    await other.close()
 
 
 async def test_the_same_version_with_other_content_replaces_it(index, make):

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 from retrieval.passage_search import PassageSearch, Vectors
-from retrieval.sqlcipher_store import StoredPassage
+from retrieval.stored import StoredPassage
 
 TOPICS = {"kidney": 0, "renal": 0, "heart": 1, "cardiac": 1, "sleep": 2}
 TODAY = date(2026, 1, 1)

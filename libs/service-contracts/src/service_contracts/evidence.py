@@ -231,11 +231,17 @@ class Evidence(Contract):
 
 
 class PassageQuery(Contract):
-    """Free-text search; ``source_kinds`` filters (label, guideline, formulary, interaction, policy)."""
+    """Free-text search in what is in force on ``as_of``.
+
+    ``source_kinds`` (label, guideline, formulary, interaction, policy, literature), ``publishers`` and ``version`` narrow
+    it; each that is empty or None narrows nothing.
+    """
 
     text: str
     limit: int = Field(default=5, ge=1, le=50)
     source_kinds: tuple[str, ...] = ()
+    publishers: tuple[str, ...] = ()
+    version: str | None = None
     as_of: date | None = None
     budget_ms: int = Field(gt=0)
 

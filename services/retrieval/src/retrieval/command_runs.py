@@ -18,9 +18,9 @@ from service_runtime.secrets import SecretError
 from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
 
-from retrieval.embedded_index import EmbeddedIndex, open_embedded_index
+from retrieval.engines import open_index
 from retrieval.importers.records import Importer, RecordRefused
-from retrieval.index import IndexFailure
+from retrieval.index import Index, IndexFailure
 from retrieval.ingest import IngestReport, Refusal, ingest
 from retrieval.settings import RetrievalSettings
 from retrieval.starter import load_starter
@@ -60,11 +60,11 @@ class Stop:
         console.print("Stopping after this batch; press Ctrl-C again to stop at once.")
 
 
-def run_importer(importer: Callable[[EmbeddedIndex], Awaitable[Importer]], paths: list[Path], again: bool) -> None:
+def run_importer(importer: Callable[[Index], Awaitable[Importer]], paths: list[Path], again: bool) -> None:
     """Read ``paths`` into the index and end the process; what was read before is left out unless ``again``."""
     stop = Stop()
 
-    async def work(index: EmbeddedIndex) -> int:
+    async def work(index: Index) -> int:
         started = time.monotonic()
         chosen = await importer(index)
         inputs = [one for path in paths for one in chosen.inputs(path)]
@@ -85,7 +85,7 @@ def run_importer(importer: Callable[[EmbeddedIndex], Awaitable[Importer]], paths
 
 
 async def _one(
-    index: EmbeddedIndex, importer: Importer, path: Path, again: bool, progress: Progress, stop: Stop
+    index: Index, importer: Importer, path: Path, again: bool, progress: Progress, stop: Stop
 ) -> IngestReport:
     try:
         bar = progress.add_task(path.name, total=importer.count(path))
@@ -144,13 +144,13 @@ def own_settings() -> RetrievalSettings:
     return _settings(RetrievalSettings, "PRECEPTOR_RETRIEVAL_")
 
 
-def with_index(work: Callable[[EmbeddedIndex], Awaitable[int]]) -> None:
+def with_index(work: Callable[[Index], Awaitable[int]]) -> None:
     """Open the index, do ``work`` and end the process with the status it returns."""
     configure_logging("retrieval")
     settings, vault = own_settings(), _settings(VaultSettings, "PRECEPTOR_VAULT_")
 
     async def main() -> int:
-        index = await open_embedded_index(settings.index_dir, connect_secret_store(vault), read=False)
+        index = await open_index(settings, connect_secret_store(vault))
         try:
             # Names and facts that ship come first: importers recognise drugs by them.
             await load_starter(index)

@@ -20,7 +20,6 @@ from retrieval.command_runs import (
     show_refused,
     with_index,
 )
-from retrieval.embedded_index import EmbeddedIndex
 from retrieval.fetch import FetchFailed, fetch
 from retrieval.importers.dailymed_spl import DailyMedLabels
 from retrieval.importers.formularies import FhirFormularies
@@ -28,6 +27,7 @@ from retrieval.importers.guidelines import GuidelinePages, Provenance
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.records import Importer
+from retrieval.index import Index
 from retrieval.ingest import Refusal
 from retrieval.meaning import embed, load_encoder
 from retrieval.settings import RetrievalSettings
@@ -108,7 +108,7 @@ def guidelines(
 def facts(paths: _Paths) -> None:
     """Read files of facts in the format of the starter knowledge; a file is taken whole or not at all."""
 
-    async def work(index: EmbeddedIndex) -> int:
+    async def work(index: Index) -> int:
         refused = []
         for path in paths:
             try:
@@ -149,11 +149,11 @@ def vectors(
         fail("the sentence encoder is not there: run `preceptor ingest prepare`")
     stop = Stop()
 
-    async def work(index: EmbeddedIndex) -> int:
+    async def work(index: Index) -> int:
         encoder = load_encoder(folder)
         with progress_bar() as progress:
             bar = progress.add_task("passages", total=None)
-            done = embed(
+            done = await embed(
                 index, encoder, kinds or ["guideline", "policy"], advance=lambda n: progress.advance(bar, n), stop=stop
             )
         console.print(f"{done} passages embedded.")
@@ -166,11 +166,11 @@ def vectors(
 def status() -> None:
     """Say what the index holds."""
 
-    async def work(index: EmbeddedIndex) -> int:
+    async def work(index: Index) -> int:
         await index.refresh()
         table = Table("", "", show_header=False, box=None)
         table.add_row("version", index.version)
-        for name, count in index.store.counts().items():
+        for name, count in (await index.counts()).items():
             table.add_row(name.replace("_", " ") + "s", f"{count:,}")
         Console().print(table)
         return 0
@@ -178,7 +178,7 @@ def status() -> None:
     with_index(work)
 
 
-async def _known(index: EmbeddedIndex, make: Callable[[frozenset[str]], Importer]) -> Importer:
+async def _known(index: Index, make: Callable[[frozenset[str]], Importer]) -> Importer:
     return make(await index.ingredients())
 
 

@@ -12,7 +12,7 @@ from service_runtime.service_auth import ServiceAuth
 from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
 
-from retrieval.embedded_index import open_embedded_index
+from retrieval.engines import open_index as open_engine
 from retrieval.index import Index
 from retrieval.ingress import build_ingress
 from retrieval.meaning import find_by_meaning
@@ -32,7 +32,7 @@ class Retrieval:
         self._auth = ServiceAuth(secrets)
 
         async def open_index() -> Index:
-            index = await open_embedded_index(settings.index_dir, secrets, read=False)
+            index = await open_engine(settings, secrets)
             self._meaning = asyncio.create_task(find_by_meaning(index, settings.encoder_dir))
             return index
 

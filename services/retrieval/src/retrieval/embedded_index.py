@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
 from service_runtime.secrets import SecretStore
 
 from retrieval.documents import IngestedDocument
 from retrieval.drug_names import CLASS_PREFIX
+from retrieval.encoder import Encoder
 from retrieval.fact_base import FactBase
-from retrieval.index import Checkpoint, WriteCounts
+from retrieval.index import Checkpoint, Vector, WriteCounts
 from retrieval.index_key import INDEX_FILE, index_key
-from retrieval.passage_search import Encoder, PassageSearch, Vectors
+from retrieval.passage_search import PassageSearch, Vectors
 from retrieval.sqlcipher_store import SqlCipherStore
+from retrieval.stored import Unembedded
 
 __all__ = ["EmbeddedIndex", "open_embedded_index"]
+
+_BATCH = 20
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,17 @@ class EmbeddedIndex:
         return self._view.version
 
     @property
+    def batch(self) -> int:
+        """See ``Index.batch``."""
+        return _BATCH
+
+    @property
     def store(self) -> SqlCipherStore:
-        """The file, for what only the embedded index needs (vectors, counts)."""
+        """The file, for those who look at what is kept."""
         return self._store
 
     def use_encoder(self, encoder: Encoder) -> None:
-        """Find passages by meaning too from the next refresh on; for an encoder that took long to load."""
+        """See ``Index.use_encoder``."""
         self._encoder = encoder
         self._view = _View(-1, self._view.version, self._view.facts, self._view.passages)
 
@@ -91,6 +101,20 @@ class EmbeddedIndex:
     async def checkpoint(self, input_id: str) -> Checkpoint | None:
         """See ``Index.checkpoint``."""
         return await asyncio.to_thread(self._store.checkpoint, input_id)
+
+    async def counts(self) -> dict[str, int]:
+        """See ``Index.counts``."""
+        return await asyncio.to_thread(self._store.counts)
+
+    async def without_vector(self, encoder: str, kinds: Sequence[str], limit: int) -> list[Unembedded]:
+        """See ``Index.without_vector``."""
+        rows = await asyncio.to_thread(self._store.without_vector, encoder, kinds, limit)
+        return [Unembedded(str(number), f"{section}. {text}" if section else text) for number, section, text in rows]
+
+    async def add_vectors(self, encoder: str, vectors: Sequence[tuple[str, Vector]]) -> None:
+        """See ``Index.add_vectors``."""
+        rows = [(int(place), row.astype(np.float16).tobytes()) for place, row in vectors]
+        await asyncio.to_thread(self._store.add_vectors, encoder, rows)
 
     async def ingredients(self) -> frozenset[str]:
         """See ``Index.ingredients``."""

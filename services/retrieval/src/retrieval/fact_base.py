@@ -23,7 +23,7 @@ from service_contracts.evidence import (
 
 from retrieval.documents import DrugName, in_force
 from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, ingredient_names
-from retrieval.sqlcipher_store import StoredFact
+from retrieval.stored import StoredFact
 from retrieval.subject_terms import TermIndex
 
 __all__ = ["FactBase", "plan_key"]

@@ -4,19 +4,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
 
 from retrieval.documents import IngestedDocument
+from retrieval.encoder import Encoder
+from retrieval.stored import Unembedded
 
 __all__ = [
     "Checkpoint",
     "Index",
+    "IndexBusy",
     "IndexFailure",
     "IndexKeyMissing",
+    "IndexUnavailable",
     "IndexUnreadable",
+    "Vector",
     "WriteCounts",
     "WrongIndexKey",
 ]
+
+Vector = NDArray[np.float32]
 
 
 class IndexFailure(Exception):
@@ -25,7 +34,9 @@ class IndexFailure(Exception):
     IndexFailure
     ├── WrongIndexKey     the key of the secret store does not open it; nothing was changed
     ├── IndexKeyMissing   the index is there and its wrapped key is not
-    └── IndexUnreadable   damaged, or written by a newer release
+    ├── IndexUnreadable   damaged, or written by a newer release
+    ├── IndexUnavailable  the engine does not answer, or not all of it: try again later
+    └── IndexBusy         another process writes, or took the writing over: nothing was kept
     """
 
 
@@ -39,6 +50,14 @@ class IndexKeyMissing(IndexFailure):
 
 class IndexUnreadable(IndexFailure):
     """The index is damaged or of an unknown format; nothing was changed."""
+
+
+class IndexUnavailable(IndexFailure):
+    """The engine did not answer whole and in time."""
+
+
+class IndexBusy(IndexFailure):
+    """Another process is writing; nothing of this write was kept."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,11 @@ class Index(Protocol):
         """A digest of what is searched now; it goes into every answer."""
         ...
 
+    @property
+    def batch(self) -> int:
+        """How many documents a write is best given at once."""
+        ...
+
     async def evidence(self, query: EvidenceQuery) -> Evidence:
         """Return all facts in force on ``query.as_of`` about its subjects."""
         ...
@@ -95,6 +119,22 @@ class Index(Protocol):
 
     async def checkpoint(self, input_id: str) -> Checkpoint | None:
         """Return how far the ingestion of an input has come, None when it never began."""
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Return how much there is of each: document, fact, passage, drug_name and vector."""
+        ...
+
+    def use_encoder(self, encoder: Encoder) -> None:
+        """Find passages by meaning too from the next refresh on; for an encoder that took long to load."""
+        ...
+
+    async def without_vector(self, encoder: str, kinds: Sequence[str], limit: int) -> list[Unembedded]:
+        """Return passages of ``kinds`` that ``encoder`` has not embedded."""
+        ...
+
+    async def add_vectors(self, encoder: str, vectors: Sequence[tuple[str, Vector]]) -> None:
+        """Keep vectors of passages, each with the place that ``without_vector`` gave. Other encoders' ones go."""
         ...
 
     async def ingredients(self) -> frozenset[str]:

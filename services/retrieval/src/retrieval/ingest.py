@@ -11,7 +11,6 @@ from retrieval.index import Checkpoint, Index, WriteCounts
 
 __all__ = ["IngestReport", "Refusal", "ingest", "input_id"]
 
-_BATCH = 20
 _EDGE_BYTES = 1 << 20
 
 
@@ -94,7 +93,7 @@ async def ingest(
             except RecordRefused as refusal:
                 report.refused.append(Refusal(record.place, str(refusal)))
             advance(1)
-            if read - position >= _BATCH:
+            if read - position >= index.batch:
                 await _write(index, batch, Checkpoint(known, read), report)
                 batch, position = [], read
                 if stop():

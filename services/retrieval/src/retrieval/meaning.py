@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from retrieval.embedded_index import EmbeddedIndex
-from retrieval.passage_search import Encoder
+from retrieval.encoder import Encoder
+from retrieval.index import Index, IndexUnavailable
 
 __all__ = ["embed", "find_by_meaning", "load_encoder"]
 
@@ -21,20 +19,27 @@ def load_encoder(folder: Path) -> Encoder:
     return SentenceEncoder(folder)
 
 
-async def find_by_meaning(index: EmbeddedIndex, folder: Path | None, *, look_every_s: float = 30.0) -> None:
+async def find_by_meaning(index: Index, folder: Path | None, *, look_every_s: float = 30.0) -> None:
     """Let an index use the encoder in ``folder`` once it holds vectors; until then passages are found by words."""
     if folder is None:
         return
     while True:
-        if await asyncio.to_thread(lambda: folder.is_dir() and index.store.counts()["vector"]):
+        if await asyncio.to_thread(folder.is_dir) and await _has_vectors(index):
             break
         # Vectors come from another process, so there is nothing here to wait for but time.
         await asyncio.sleep(look_every_s)
     index.use_encoder(await asyncio.to_thread(load_encoder, folder))
 
 
-def embed(
-    index: EmbeddedIndex,
+async def _has_vectors(index: Index) -> bool:
+    try:
+        return (await index.counts())["vector"] > 0
+    except IndexUnavailable:
+        return False
+
+
+async def embed(
+    index: Index,
     encoder: Encoder,
     kinds: Sequence[str],
     *,
@@ -44,15 +49,11 @@ def embed(
     """Make the vectors that passages of ``kinds`` lack; return how many. Each batch is kept when it is done."""
     done = 0
     while not stop():
-        batch = index.store.without_vector(encoder.name, kinds, _BATCH)
+        batch = await index.without_vector(encoder.name, kinds, _BATCH)
         if not batch:
             break
-        vectors = encoder.encode([f"{section}. {text}" if section else text for _, section, text in batch])
-        numbers = [number for number, _, _ in batch]
-        index.store.add_vectors(
-            encoder.name,
-            [(number, row.astype(np.float16).tobytes()) for number, row in zip(numbers, vectors, strict=True)],
-        )
+        vectors = await asyncio.to_thread(encoder.encode, [one.text for one in batch])
+        await index.add_vectors(encoder.name, [(one.place, row) for one, row in zip(batch, vectors, strict=True)])
         done += len(batch)
         advance(len(batch))
     return done

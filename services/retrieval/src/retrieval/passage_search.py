@@ -3,32 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
 import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from retrieval.sqlcipher_store import StoredPassage
+from retrieval.encoder import Encoder
+from retrieval.fusion import DEEP, fused
+from retrieval.stored import StoredPassage
 
-__all__ = ["Encoder", "PassageSearch", "Vectors"]
+__all__ = ["PassageSearch", "Vectors"]
 
 _ALWAYS, _NEVER = 0, 9_999_999
-_FUSION = 60  # Cormack, Clarke and Buettcher, SIGIR 2009: reciprocal rank fusion with k = 60
-_DEEP = 50
-
-
-class Encoder(Protocol):
-    """Turns texts into unit vectors; ``name`` tells vectors of different encoders apart."""
-
-    @property
-    def name(self) -> str:
-        """The encoder and its digest."""
-        ...
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one unit vector a row."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,15 +69,11 @@ class PassageSearch:
 
     def search(self, text: str, limit: int, kinds: Sequence[str], as_of: date) -> list[tuple[int, float]]:
         """Return numbers and scores of the best passages of ``kinds`` (any when empty) in force on ``as_of``."""
-        depth = max(_DEEP, limit)
+        depth = max(DEEP, limit)
         rankings = [self._by_words(text, depth, kinds, as_of.toordinal())]
         if len(self._numbers):
             rankings.append(self._by_meaning(text, depth, kinds, as_of.toordinal()))
-        scores: dict[int, float] = {}
-        for ranking in rankings:
-            for rank, number in enumerate(ranking, start=1):
-                scores[number] = scores.get(number, 0.0) + 1.0 / (_FUSION + rank)
-        return sorted(scores.items(), key=lambda one: (-one[1], one[0]))[:limit]
+        return fused(rankings, limit)
 
     def _by_words(self, text: str, depth: int, kinds: Sequence[str], day: int) -> list[int]:
         words, _ = self._words.parse_query_lenient(text, ["text", "title"], field_boosts={"title": 2.0})

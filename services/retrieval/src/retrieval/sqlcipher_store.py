@@ -4,18 +4,17 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import pairwise
 from pathlib import Path
 
 import sqlcipher3
 from service_contracts.evidence import Fact, Source
 
-from retrieval.documents import DrugName, IngestedDocument, superseded
+from retrieval.documents import DrugName, IngestedDocument
 from retrieval.index import Checkpoint, IndexUnreadable, WriteCounts, WrongIndexKey
+from retrieval.stored import StoredFact, StoredPassage, last_days, with_last_day
 
-__all__ = ["SqlCipherStore", "StoredFact", "StoredPassage"]
+__all__ = ["SqlCipherStore"]
 
 _FORMAT = 1
 _SCHEMA = """
@@ -37,28 +36,6 @@ CREATE INDEX IF NOT EXISTS drug_name_document ON drug_name (document);
 CREATE TABLE IF NOT EXISTS checkpoint (input TEXT PRIMARY KEY, position INTEGER NOT NULL, finished INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS change (number INTEGER PRIMARY KEY AUTOINCREMENT, made TEXT NOT NULL);
 """
-
-
-@dataclass(frozen=True)
-class StoredFact:
-    """A fact with the dates of the document version it stands in."""
-
-    fact: Fact
-    effective_from: date | None
-    superseded_on: date | None
-
-
-@dataclass(frozen=True)
-class StoredPassage:
-    """What is needed to search a passage; ``number`` finds it again in the store."""
-
-    number: int
-    kind: str
-    title: str
-    section: str
-    text: str
-    effective_from: date | None
-    superseded_on: date | None
 
 
 class SqlCipherStore:
@@ -172,14 +149,9 @@ class SqlCipherStore:
 
     def _supersede(self, key: str) -> None:
         """Give each version of a document but the last one the day on which the next one took its place."""
-        rows = self._db.execute("SELECT id, source FROM document WHERE key = ?", (key,)).fetchall()
-        versions = [(number, Source.model_validate_json(source)) for number, source in rows]
-        versions.sort(key=lambda one: (one[1].effective_from or one[1].published or date.min, one[0]))
-        today = datetime.now(tz=UTC).date()
-        for (number, older), (_, newer) in pairwise(versions):
-            until = superseded(older, newer, today)
-            if older.superseded_on is not None:
-                until = min(until, older.superseded_on)
+        rows = self._db.execute("SELECT id, source FROM document WHERE key = ? ORDER BY id", (key,)).fetchall()
+        days = last_days([Source.model_validate_json(source) for _, source in rows], datetime.now(tz=UTC).date())
+        for (number, _), until in zip(rows, days, strict=True):
             self._db.execute("UPDATE document SET superseded_on = ? WHERE id = ?", (_text(until), number))
 
     def remove(self, keys: Sequence[str]) -> int:
@@ -227,11 +199,8 @@ class SqlCipherStore:
             "SELECT f.body, d.effective_from, d.superseded_on FROM fact f JOIN document d ON d.id = f.document"
             " ORDER BY d.id"
         ):
-            fact = Fact.model_validate_json(body)
             until = _date(end)
-            if fact.source.superseded_on != until:
-                fact = fact.model_copy(update={"source": fact.source.model_copy(update={"superseded_on": until})})
-            found.append(StoredFact(fact, _date(start), until))
+            found.append(StoredFact(with_last_day(Fact.model_validate_json(body), until), _date(start), until))
         return found
 
     def names(self) -> list[DrugName]:
@@ -250,8 +219,9 @@ class SqlCipherStore:
             "SELECT p.number, d.kind, d.source, p.section, p.text, d.effective_from, d.superseded_on"
             " FROM passage p JOIN document d ON d.id = p.document"
         ):
-            title = json.loads(source)["title"]
-            yield StoredPassage(number, kind, title, section, text, _date(start), _date(end))
+            said = json.loads(source)
+            days = _date(start), _date(end)
+            yield StoredPassage(number, kind, said["title"], section, text, *days, said["publisher"], said["version"])
 
     def passage(self, number: int) -> tuple[str, str, Source] | None:
         """Return id, text and source of one passage, None when it is gone."""

@@ -1,0 +1,22 @@
+"""Reciprocal rank fusion: one order from several, without comparing their scores."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
+
+__all__ = ["DEEP", "fused"]
+
+_T = TypeVar("_T", bound=Hashable)
+_CONSTANT = 60  # Cormack, Clarke and Buettcher, SIGIR 2009
+DEEP = 50
+"""How many of each order are fused at least."""
+
+
+def fused(rankings: Iterable[Sequence[_T]], limit: int) -> list[tuple[_T, float]]:
+    """Return the best ``limit`` of what stands in any of ``rankings`` (each best first), with their scores."""
+    scores: dict[_T, float] = {}
+    first: dict[_T, int] = {}
+    for ranking in rankings:
+        for rank, one in enumerate(ranking, start=1):
+            scores[one] = scores.get(one, 0.0) + 1.0 / (_CONSTANT + rank)
+            first.setdefault(one, len(first))
+    return sorted(scores.items(), key=lambda one: (-one[1], first[one[0]]))[:limit]
