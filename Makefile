@@ -31,7 +31,7 @@ down: install ## Stop what an interrupted run left behind
 
 test: install ## Prepare what the tests need and run all of them
 	@$(BIN)/preceptor prepare
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 lint: install ## Check style, types, import contracts
 	$(BIN)/ruff check $(SOURCES)

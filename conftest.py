@@ -21,6 +21,12 @@ OPENSEARCH_POLICIES = Path(__file__).parent / "policies" / "opensearch"
 CACHE = Path(__file__).parent / ".preceptor" / "cache"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder in one worker, so that what they share is started once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.as_posix()))
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports of the loopback interface that were free a moment ago."""
     sockets = [socket.socket() for _ in range(count)]
