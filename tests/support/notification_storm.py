@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
@@ -35,19 +35,21 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served(app: Any, port: int) -> AsyncIterator[None]:
+async def served(app: Any, port: int, *, lifespan: Literal["on", "off"] = "off") -> AsyncIterator[None]:
     """Serve an ASGI application from this event loop."""
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     listening = socket.create_server(("127.0.0.1", port), backlog=512)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        while not server.started:  # noqa: ASYNC110  the server offers no event
+        while not server.started:
+            if task.done():
+                task.result()
             await asyncio.sleep(0.01)
         yield
     finally:
         server.should_exit = True
-        server.force_exit = True
+        server.force_exit = lifespan == "off"
         await task
 
 

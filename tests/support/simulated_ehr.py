@@ -46,7 +46,10 @@ class _Subscribed:
 
 
 class SimulatedEhr:
-    """See the module. ``has_status`` and ``has_events`` say which operations it knows."""
+    """See the module. ``has_status`` and ``has_events`` say which operations it knows.
+
+    One that does not know tags (``knows_tags``) answers a search by them as if nothing had been asked.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class SimulatedEhr:
         seed: int = 1,
         has_status: bool = True,
         has_events: bool = True,
+        knows_tags: bool = True,
         heartbeat_s: float | None = None,
         dialect: str = "kebab-case",
         senders: int = 16,
@@ -64,6 +68,7 @@ class SimulatedEhr:
         self.faults = faults or Faults()
         self.has_status = has_status
         self.has_events = has_events
+        self.knows_tags = knows_tags
         self.heartbeat_s = heartbeat_s
         self.dialect = dialect
         self.resources: dict[str, dict[str, Resource]] = {}
@@ -319,7 +324,7 @@ class SimulatedEhr:
         since = _milliseconds(wanted.get("_lastUpdated", "").removeprefix("ge"))
         for resource in self.resources.get(kind, {}).values():
             tags = {one["code"] for one in resource["meta"].get("tag", [])}
-            if tag and tag not in tags:
+            if tag and self.knows_tags and tag not in tags:
                 continue
             if "url" in wanted and resource.get("channel", {}).get("endpoint") != wanted["url"]:
                 continue

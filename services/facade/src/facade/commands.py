@@ -18,6 +18,7 @@ from facade.ehr.commands import add, list_ehrs, print_findings, remove
 from facade.ehr.probe import Level, probe
 from facade.ehr.registry import Ehr
 from facade.settings import FacadeSettings
+from facade.subscriptions.commands import show_quarantine, subscribe_at
 from facade.subscriptions.subscription import subscription_uid
 
 __all__ = ["app"]
@@ -39,6 +40,27 @@ app.command("list")(list_ehrs)
 def check() -> None:
     """Ask each EHR what it can do, for a token and for our Subscription; exit 1 when one does not work."""
     _run(_check)
+
+
+@app.command()
+def subscribe(
+    ehr: Annotated[str, typer.Argument(help="The EHR's id.")],
+    payload: Annotated[str | None, typer.Option(help="empty, id-only (the usual) or full-resource.")] = None,
+    new_secret: Annotated[bool, typer.Option("--new-secret", help="Replace the secret that the EHR sends.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is there and what would be sent.")] = False,
+) -> None:
+    """Create, renew or show our Subscription at an EHR; exit 1 when it is not active."""
+    _run(
+        lambda container, console: subscribe_at(
+            container, console, ehr, payload=payload, new_secret=new_secret, dry_run=dry_run
+        )
+    )
+
+
+@app.command()
+def quarantine() -> None:
+    """List the events and effects that kept failing; exit 1 when there are any."""
+    _run(show_quarantine)
 
 
 @app.command()

@@ -83,7 +83,7 @@ class EventProcessor:
 
     async def _process(self, event: ClaimedEvent, kinds: set[EventKind]) -> str:
         if kinds & {EventKind.CATCH_UP, EventKind.GAP}:
-            return await self._close_gaps(event, search=EventKind.CATCH_UP in kinds)
+            return await self._catch_up(event, kinds)
         try:
             encounter = await self._connections.client(event.ehr_id).read(event.focus)
         except FhirNotFound:
@@ -94,14 +94,16 @@ class EventProcessor:
         await self._drafting.draft(event.ehr_id, event.focus, event.row.request_id)
         return "drafted"
 
-    async def _close_gaps(self, event: ClaimedEvent, *, search: bool) -> str:
+    async def _catch_up(self, event: ClaimedEvent, kinds: set[EventKind]) -> str:
         """Get the events whose numbers are missing by ``$events``; search for what that does not give, or if asked to.
 
         Numbers that nothing was found for are settled then: what changed is known, whatever was counted.
         """
         state = await self._inbox.subscriptions.get(event.ehr_id, event.row.subscription)
-        missing = await self._inbox.subscriptions.missing(state)
+        search = EventKind.CATCH_UP in kinds
         outcome = "closed-by-itself"
+        # Only the look at a gap has waited for what may be on its way.
+        missing = await self._inbox.subscriptions.missing(state) if EventKind.GAP in kinds else []
         if missing:
             log(LogCode.SUBSCRIPTION_GAP, ehr=event.ehr_id, count=len(missing))
             outcome = "recovered"

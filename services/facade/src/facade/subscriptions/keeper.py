@@ -116,23 +116,30 @@ class SubscriptionKeeper:
             return None
         return kept.subscription
 
-    async def keep(self, ehr: Ehr) -> Kept:
+    async def keep(self, ehr: Ehr, *, payload: str | None = None, new_secret: bool = False) -> Kept:
         """Bring the Subscription at ``ehr`` into order and say what was done.
 
-        Raises ``FhirClientError``, ``SecretError``, ``ResourceInvalid`` and what the database raises.
+        ``payload`` is remembered and asked for from now on; None changes nothing. ``new_secret`` replaces the secret
+        although it is not old. Raises ``FhirClientError``, ``SecretError``, ``ResourceInvalid`` and what the database
+        raises.
         """
         client = self._connections.client(ehr.id)
         secret = await self._secrets.get_or_make(ehr.id)
+        if new_secret:
+            secret = await self._secrets.change(ehr.id)
         current = await self.find(ehr)
         if current is None:
-            wanted = subscription_resource(ehr, self._public_base_url, secret.token)
+            wanted = subscription_resource(ehr, self._public_base_url, secret.token, payload=payload)
             query = tag_query(subscription_uid(ehr, self._public_base_url))
             current = await client.create(wanted, if_none_exist=query)
             await self._secrets.delivered(ehr.id, secret)
-            await self._inbox.subscriptions.get(ehr.id, str(current["id"]))  # what ends from now on is ours
+            # Remembered here and now: what ends from now on is ours.
+            await self._inbox.subscriptions.ask_for(ehr.id, str(current["id"]), payload)
             self._looked_back[ehr.id] = time.monotonic()
             log(LogCode.SUBSCRIPTION_CREATED, ehr=ehr.id)
             return Kept(str(current["id"]), str(current.get("status")), "created")
+        if payload is not None:
+            await self._inbox.subscriptions.ask_for(ehr.id, str(current["id"]), payload)
         state = await self._inbox.subscriptions.get(ehr.id, str(current["id"]))
         told = await self._told(ehr, client, state)
         end = datetime.now(UTC) + _LIFETIME if current.get("end") else None
@@ -152,8 +159,11 @@ class SubscriptionKeeper:
             await self._look_back(ehr, state)
         return Kept(state.subscription, str(current.get("status")), "present")
 
-    async def find(self, ehr: Ehr) -> dict[str, Any] | None:
-        """Return our Subscription at ``ehr``, or None; of several the first is kept and the others are turned off."""
+    async def find(self, ehr: Ehr, *, change: bool = True) -> dict[str, Any] | None:
+        """Return our Subscription at ``ehr``, or None; of several the first is kept and the others are turned off.
+
+        With ``change`` False nothing is turned off.
+        """
         client = self._connections.client(ehr.id)
         uid = subscription_uid(ehr, self._public_base_url)
         found: list[dict[str, Any]] = []
@@ -169,7 +179,7 @@ class SubscriptionKeeper:
             if found:
                 break
         found.sort(key=lambda one: str(one["id"]))
-        for other in found[1:]:
+        for other in found[1:] if change else []:
             if other.get("status") != "off":
                 await client.update({**other, "status": "off"})
         return found[0] if found else None
