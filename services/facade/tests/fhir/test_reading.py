@@ -230,7 +230,7 @@ async def test_a_part_of_a_resource_says_that_it_is_one(endpoint):
                 assert validated(entry["resource"])
 
 
-async def test_a_refusal_says_nothing_of_what_was_sent(endpoint):
+async def test_neither_log_nor_refusal_says_what_was_sent(endpoint, capfd):
     for path in (
         "Composition?Zebediah=x",
         "Composition?status=Zebediah&Zebediah%20Quill=x",
@@ -240,3 +240,6 @@ async def test_a_refusal_says_nothing_of_what_was_sent(endpoint):
         answer = await endpoint.ask(path, ALL)
         assert answer.status_code >= 400
         assert "Zebediah" not in json.dumps(answer.json())
+    assert (await endpoint.ask("Composition?patient=Zebediah", ALL)).status_code == 200
+    logged = "".join(capfd.readouterr())
+    assert "request.served" in logged and "Zebediah" not in logged

@@ -6,6 +6,7 @@ Any origin may call: nothing here is opened by a cookie, and a page that holds a
 import re
 from collections.abc import Iterable
 from typing import Any, cast
+from urllib.parse import quote
 
 from fhir_support.errors import NotFound
 from litestar import Request
@@ -53,6 +54,8 @@ def request_base(request: Request[Any, Any, Any], public_base_url: str) -> str:
 def tenants(app: ASGIApp, ehrs: EhrRegistry) -> ASGIApp:
     """Return ``app`` with the short form written out: ``/fhir/Composition/1`` of the only EHR is
     ``/fhir/{ehr_id}/Composition/1``. With several EHRs it stays as it is, and nothing is there."""
+    if any(ehr.id == "metadata" for ehr in ehrs):
+        raise ValueError("no EHR can be called metadata: its base would have the address of the CapabilityStatement")
     only = next(iter(ehrs)).id if len(list(ehrs)) == 1 else None
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +74,9 @@ def tenants(app: ASGIApp, ehrs: EhrRegistry) -> ASGIApp:
         if only is not None and not _TENANT.match(path):
             written_out = f"{_PREFIX}/{only}{path[len(_PREFIX) :]}"
             # A scope may hold keys of ours; the outer one stays as it is, for it is what is logged.
-            scope = cast("HTTPScope", {**scope, "path": written_out, "raw_path": written_out.encode(), _SHORT: True})
+            scope = cast(
+                "HTTPScope", {**scope, "path": written_out, "raw_path": quote(written_out).encode(), _SHORT: True}
+            )
         if scope["method"] == "OPTIONS" and _is_preflight(scope["headers"]):
             await sending({"type": "http.response.start", "status": 204, "headers": []})
             await sending({"type": "http.response.body", "body": b"", "more_body": False})
