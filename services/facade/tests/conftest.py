@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,12 +34,14 @@ from fhir_support.client import FhirClient
 from reconciliation.clients import DraftingFailed, EvidenceUnavailable
 from reconciliation.ingress import build_ingress
 from reconciliation.reconcile import Reconciler
+from sandbox_ehr.auth.clients import scrypt_hash
 from service_contracts.drafts import DraftFinished, DraftRequest, DraftSentence, DraftStarted, ModelIdentity, SectionKey
 from service_contracts.evidence import DoseLimit, Evidence, EvidenceQuery, Fact, FactKind, ResolvedSubject, Source
 from service_contracts.quantity import Quantity
 from service_runtime.secrets import MemorySecretStore
 from service_runtime.service_auth import SERVICE_TOKEN_PATH, ServiceAuth
 
+LAUNCH_SECRET = "a secret: with + and / and a colon"
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MODEL = ModelIdentity(
     base="a base", base_digest=f"sha256:{'0' * 64}", adapter="discharge-instructions", adapter_version="1",
@@ -226,6 +228,15 @@ def sandbox(secrets: MemorySecretStore, tmp_path_factory: pytest.TempPathFactory
             "grant_types": ["client_credentials"], "scope": "system/*.cruds", "jwks": ward_keys,
         }
     )  # fmt: skip
+    launched = next(one for one in clients["clients"] if one["client_id"] == "preceptor")
+    for client_id, method, more in (
+        ("preceptor-public", "none", {}),
+        ("preceptor-symmetric", "client_secret_basic", {"client_secret_scrypt": scrypt_hash(LAUNCH_SECRET, b"salt")}),
+    ):
+        clients["clients"].append(
+            {**{name: value for name, value in launched.items() if name not in ("jwks_uri", "launch_url")},
+             "client_id": client_id, "client_name": client_id, "token_endpoint_auth_method": method, **more}
+        )  # fmt: skip
     (folder / "clients.json").write_text(json.dumps(clients))
     base_url = f"http://localhost:{port}"
     environment = {
@@ -378,6 +389,12 @@ async def serving(container: Container) -> AsyncIterator[Container]:
     finally:
         server.should_exit = True
         await task
+
+
+@pytest.fixture(name="serving", scope="session")
+def _serving() -> Callable[[Container], AbstractAsyncContextManager[Container]]:
+    """``serving``, for tests in folders below."""
+    return serving
 
 
 @pytest.fixture

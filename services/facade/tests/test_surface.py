@@ -189,6 +189,23 @@ async def test_every_answer_has_an_id_and_the_security_headers(client):
     assert answer.headers["x-request-id"] == "mine-1"
 
 
+@pytest.mark.requirement(
+    "a1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@302",
+    "[For the URL to JWK Set method ... the value] ... SHALL be accessible via TLS without client authentication or "
+    "authorization",
+)
+@pytest.mark.requirement(
+    "a1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@303",
+    "The client SHOULD return a “Cache-Control” header in its JWKS response",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@313",
+    "each JWK SHALL represent an asymmetric key by including `kty` and `kid` properties, with content conveyed using "
+    "“bare key” properties",
+)
 async def test_the_key_set_is_public_and_may_be_kept_for_a_while(client, container):
     answer = await client.get("/.well-known/jwks.json")
     curve, rsa = answer.json()["keys"]

@@ -2,9 +2,12 @@
 
 import socket
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from facade.ehr.origins import registered_url
 
 __all__ = ["FacadeSettings"]
 
@@ -20,7 +23,7 @@ class FacadeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_FACADE_", extra="forbid", frozen=True)
 
-    public_base_url: str
+    public_base_url: Annotated[str, AfterValidator(registered_url)]
     database_url: str
     ehrs_file: Path
     reconciliation_url: str

@@ -31,6 +31,39 @@ def watched(container):
     return sent
 
 
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@32",
+    "[When] the app constructs a request for an authorization code … [the] `response_type` [parameter "
+    "is] required [and SHALL contain the] fixed value: `code`.",
+)
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@34",
+    "[the] `redirect_uri`[parameter is] required [and] Must match one of the client's pre-registered redirect URIs",
+)
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@35",
+    "[in the EHR Launch flow, the] `launch`[parameter is required, and] must match the launch value "
+    "received from the EHR.",
+)
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@40",
+    "The app SHALL use an unpredictable value for the state parameter with at least 122 bits of entropy",
+)
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@41",
+    "[the] … `aud` [parameter is] `required` ... [and SHALL contain the] URL of the EHR resource server "
+    "from which the app wishes to retrieve FHIR data.",
+)
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@13",
+    "All SMART apps SHALL support Proof Key for Code Exchange [(PKCE)]",
+)
 async def test_the_authorization_request_is_what_smart_app_launch_asks_for(clinician, query):
     address = await clinician.launch_address()
     answer = await clinician.ask(address)
@@ -54,6 +87,11 @@ async def test_the_authorization_request_is_what_smart_app_launch_asks_for(clini
     assert {"openid", "fhirUser", "launch"} <= set(sent["scope"][0].split())
 
 
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@2",
+    "Apps SHALL generate an unpredictable `state` parameter for each user session",
+)
 async def test_no_two_launches_share_a_value(clinician, query):
     first = query((await clinician.ask(await clinician.launch_address())).headers["location"])
     second = query((await clinician.ask(await clinician.launch_address())).headers["location"])
@@ -62,8 +100,31 @@ async def test_no_two_launches_share_a_value(clinician, query):
         assert first[name] != second[name]
 
 
+@pytest.mark.requirement(
+    "a2",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@29",
+    "the app discovers the EHR FHIR server’s SMART configuration metadata, including OAuth "
+    "`authorization_endpoint` and `token_endpoint` URLs. The discovery URL is constructed by appending "
+    ".well-known/smart-configuration to the FHIR Base URL. The app issues an HTTP GET to the discovery "
+    "URL with an Accept header supporting application/json.",
+)
+@pytest.mark.requirement(
+    "a9",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@7",
+    "An app SHALL NOT store bearer tokens in cookies that are transmitted as clear text.",
+)
 async def test_a_launch_ends_on_the_page_with_cookies_that_work_in_a_frame(clinician):
+    clinician.container.discovery.forget(clinician.container.ehrs.get("sandbox"))
+    sent = watched(clinician.container)
+
     page = await clinician.launch()
+
+    (discovery,) = [one for one in sent if one.url.path.endswith("/smart-configuration")]
+    assert (discovery.method, str(discovery.url)) == (
+        "GET",
+        f"{clinician.ehr.fhir_base}/.well-known/smart-configuration",
+    )
+    assert discovery.headers["accept"] == "application/json"
 
     assert re.fullmatch(r"/workbench/[A-Za-z0-9_-]{16}", page)
     opened = [cookie for cookie in clinician.set_cookies if "Max-Age=0" not in cookie]
@@ -74,6 +135,17 @@ async def test_a_launch_ends_on_the_page_with_cookies_that_work_in_a_frame(clini
     assert await rows(clinician.container, LaunchRow) == 0
 
 
+@pytest.mark.requirement(
+    "a2",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@36",
+    "[in the `Standalone Launch` flow, the] `launch` [parameter is] omitted",
+)
+@pytest.mark.requirement(
+    "a2",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@152",
+    "[When clients n]eed patient context at launch time (FHIR Patient resource)[ they SHALL request the "
+    "`launch/patient` scope].",
+)
 async def test_a_standalone_launch_asks_for_patient_and_stay_instead(clinician, query):
     started = await clinician.ask(f"/smart/launch?{urlencode({'iss': clinician.ehr.fhir_base})}")
 
@@ -122,6 +194,11 @@ async def test_a_parameter_that_is_sent_twice_is_refused(clinician):
     assert await rows(clinician.container, LaunchRow) == 0
 
 
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@4",
+    "App SHALL ... validate the `state` value for any request sent to its redirect URL.",
+)
 async def test_a_state_works_once(clinician):
     callback = await clinician.to_callback()
     cookies = dict(clinician.cookies)
@@ -135,6 +212,12 @@ async def test_a_state_works_once(clinician):
     assert await rows(clinician.container, SessionRow) == 1
 
 
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@60",
+    "[When an authorization repsonse is received t]he app SHALL validate the value of the state "
+    "parameter [sent by the server] upon return to the redirect URL",
+)
 @pytest.mark.parametrize("state", ["", "x" * 43, None])
 async def test_a_state_that_is_not_ours_is_refused(clinician, query, state):
     callback = await clinician.to_callback()
@@ -147,6 +230,12 @@ async def test_a_state_that_is_not_ours_is_refused(clinician, query, state):
     assert await rows(clinician.container, SessionRow) == 0
 
 
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@61",
+    "The app… SHALL ensure that the state value [associated with the authorization request and response] "
+    "is securely tied to the user’s current session",
+)
 async def test_a_state_of_another_browser_is_refused_and_used_up(clinician, new_browser):
     callback = await clinician.to_callback()
 
@@ -185,6 +274,12 @@ async def test_a_code_for_another_challenge_is_refused(clinician):
     assert await rows(clinician.container, SessionRow) == 0
 
 
+@pytest.mark.requirement(
+    "a9",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@6",
+    "An app SHALL NOT forward values passed back to its redirect URL to any other arbitrary or "
+    "user-provided URL (a practice known as an “open redirector”).",
+)
 async def test_an_error_of_the_ehr_becomes_a_page_that_repeats_nothing_of_it(clinician, query):
     started = await clinician.ask(await clinician.launch_address())
     state = query(started.headers["location"])["state"][0]
@@ -269,6 +364,31 @@ async def test_a_standalone_launch_begins_at_an_ehr_by_its_name_or_with_a_list(c
         assert "launch/patient" in query(started.headers["location"])["scope"][0].split()
 
 
+@pytest.mark.requirement(
+    "a3",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@52",
+    "If [clients are] using the HTTP POST method [for Authorization Requests], the request parameters "
+    "are serialized using Form Serialization and the application/x-www-form-urlencoded content type.",
+)
+async def test_a_request_too_long_for_an_address_is_sent_as_a_form(clinician, query):
+    padded = "x" * 1900
+
+    answer = await clinician.ask(f"/smart/launch?{urlencode({'iss': clinician.ehr.fhir_base, 'launch': padded})}")
+
+    assert answer.status_code == 200
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', answer.text))
+    assert f'<form method="post" action="{clinician.ehr.base_url}/auth/authorize" data-submit>' in answer.text
+    assert fields["launch"] == padded
+    assert fields["code_challenge_method"] == "S256"
+    policy = answer.headers["content-security-policy"]
+    assert f"form-action 'self' {clinician.ehr.base_url};" in policy
+    assert "unsafe" not in policy
+    # The EHR does not know this launch and says so; what matters is that it takes the form.
+    refused = await clinician.http.post(f"{clinician.ehr.base_url}/auth/authorize", data=fields)
+    assert query(refused.headers["location"])["error"] == ["invalid_request"]
+    assert query(refused.headers["location"])["state"] == [fields["state"]]
+
+
 async def test_pages_about_a_launch_may_only_be_framed_by_registered_ehrs(clinician):
     answer = await clinician.ask("/smart/callback?state=x&code=y")
 
@@ -279,6 +399,11 @@ async def test_pages_about_a_launch_may_only_be_framed_by_registered_ehrs(clinic
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.requirement(
+    "a9",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@8",
+    "Apps SHOULD persist tokens and other sensitive data in app-specific storage locations only",
+)
 async def test_tokens_and_names_are_not_readable_in_the_database(clinician, tmp_path):
     await clinician.launch()
 
