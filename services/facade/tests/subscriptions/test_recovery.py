@@ -81,6 +81,14 @@ class Hospital:
                 headers={"Authorization": header.partition(": ")[2]},
             )
 
+    async def at_rest(self):
+        """Wait until the facade has nothing to do."""
+        await self.ehr.settled()
+        end = asyncio.get_running_loop().time() + 20
+        while (await self.container.inbox.queue.counts()).get("pending"):
+            assert asyncio.get_running_loop().time() < end
+            await asyncio.sleep(0.05)
+
     def lose(self, encounter):
         """Let a stay end whose notification is lost."""
         self.ehr.faults.dropped = 1.0
@@ -171,7 +179,7 @@ async def test_a_lost_event_is_asked_for_by_its_number(hospital, dialect):
     async with hospital(dialect=dialect) as one:
         stays = [one.ehr.admit(name) for name in "abc"]
         await one.discharge(stays[0])
-        await one.ehr.settled()
+        await one.at_rest()
         one.lose(stays[1])
         await one.discharge(stays[2])
         await one.written(*stays)
@@ -186,7 +194,7 @@ async def test_without_events_the_lost_one_is_found_by_a_search(hospital):
     async with hospital(has_events=False) as one:
         stays = [one.ehr.admit(name) for name in "abc"]
         await one.discharge(stays[0])
-        await one.ehr.settled()
+        await one.at_rest()
         one.lose(stays[1])
         await one.discharge(stays[2])
         await one.written(*stays)
@@ -206,6 +214,7 @@ async def test_the_last_event_is_missed_when_status_counts_it(hospital):
 async def test_the_last_event_is_missed_when_a_heartbeat_counts_it(hospital):
     async with hospital(has_status=False, has_events=False) as one:
         stay = one.ehr.admit("a")
+        await one.at_rest()
         one.lose(stay)
         await one.ehr.settled()
         await asyncio.sleep(1)

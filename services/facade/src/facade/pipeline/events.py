@@ -147,7 +147,7 @@ class EventProcessor:
             "Encounter", [("status", "finished"), ("_lastUpdated", f"ge{since}"), ("_count", "100")]
         )
         events = [self._found(event, state, encounter) for encounter in found if is_finished_inpatient(encounter)]
-        stored = await self._inbox.store(events)
+        stored = await self._inbox.store(await self._inbox.not_waiting(events))
         await self._inbox.subscriptions.caught_up(event.ehr_id, event.row.subscription, begun)
         log(LogCode.EVENT_STORED, ehr=event.ehr_id, count=stored, reason="catch-up")
 

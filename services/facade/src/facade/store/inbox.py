@@ -1,7 +1,7 @@
 """The durable inbox: events are on the disk before they are acknowledged."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -159,6 +159,18 @@ class Inbox:
             await self._insert(session, [gap])
             return False
 
+    async def not_waiting(self, events: Sequence[NewEvent]) -> list[NewEvent]:
+        """Return those of ``events`` that are about nothing that an event which nobody has begun is about already."""
+        groups = {event.group for event in events}
+        waiting: set[str | None] = set()
+        for some in _slices(sorted(groups)):
+            query = select(InboxRow.group_key).where(
+                InboxRow.group_key.in_(some), InboxRow.state == State.PENDING, InboxRow.lease_owner.is_(None)
+            )
+            async with self._database.reading() as session:
+                waiting.update((await session.scalars(query)).all())
+        return [event for event in events if event.group not in waiting]
+
     async def open(self, row: InboxRow) -> ClaimedEvent:
         """Unseal a row that ``queue.claim`` returned; raise ``SecretError`` when that cannot be done now."""
         focus = await self._cipher.open(row.sealed, scope=row.ehr_id, aad=f"inbox.sealed/{row.id}")
@@ -234,6 +246,12 @@ class Inbox:
 
 def _of_subscription(arrival: Arrival, epoch: int, kind: EventKind, key: str) -> NewEvent:
     return NewEvent(arrival.ehr_id, arrival.subscription, epoch, key, kind, arrival.subscription, arrival.request_id)
+
+
+def _slices(values: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """A statement has room for a limited number of values."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _differ(kept: str | None, new: str | None) -> bool:

@@ -223,6 +223,7 @@ class SubscriptionKeeper:
         """Ask ``$status`` and keep what it says of the count; not every server can answer."""
         if is_classic(ehr):
             return None
+        asked_at = datetime.now(UTC)
         try:
             answer = await client.read(f"Subscription/{state.subscription}/$status")
             told = next(
@@ -239,7 +240,10 @@ class SubscriptionKeeper:
             known=state.highest,
             is_heard=False,
         )
-        if told.count is not None and told.count != state.highest:
+        if told.count == state.highest == state.through:
+            # Everything that has happened until we asked has arrived: no later search need go back behind this.
+            await self._inbox.subscriptions.caught_up(ehr.id, state.subscription, asked_at)
+        elif told.count is not None and told.count != state.highest:
             received = await self._inbox.receive(arrival, [])
             if received.restarted:
                 log(LogCode.SUBSCRIPTION_RESTARTED, ehr=ehr.id, count=told.count)
