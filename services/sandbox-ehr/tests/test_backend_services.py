@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA384
 
 SCOPE = "system/Patient.r"
 
@@ -72,6 +74,36 @@ def test_an_assertion_with_a_wrong_header_is_refused(ehr: Any, wrong: str) -> No
 
 def test_a_stranger_with_the_right_kid_is_refused(ehr: Any, keys: dict[str, Any]) -> None:
     _refused(ehr.ask("backend", SCOPE, ehr.assertion("backend", key=keys["stranger"])))
+
+
+STRANGERS: dict[str, dict[str, Any]] = {
+    "brings its own key": {"jwk": "STRANGER"},
+    "brings a certificate": {"x5c": ["MIIB"]},
+    "names a certificate": {"x5u": "https://attacker.example.org/cert"},
+    "names a key set": {"jku": "https://attacker.example.org/jwks"},
+    "has a critical extension": {"crit": ["exp"], "exp": 1},
+    "has a huge header": {"x": "y" * 20_000},
+    "has a kid that is a path": {"kid": "../../rsa-1"},
+    "has a kid of two keys": {"kid": ["rsa-1", "ec-1"]},
+}
+
+
+@pytest.mark.parametrize("header", STRANGERS.values(), ids=STRANGERS)
+def test_a_stranger_cannot_bring_or_name_a_key(ehr: Any, keys: dict[str, Any], header: dict[str, Any]) -> None:
+    stranger = keys["stranger"]
+    shown = {name: stranger.as_dict(private=False) if value == "STRANGER" else value for name, value in header.items()}
+    sent = {"alg": "RS384", "typ": "JWT", "kid": "rsa-1", **shown}
+    claims = {"iss": "backend", "sub": "backend", "aud": ehr.token_url, "exp": time.time() + 200, "jti": "x"}
+    signed = f"{_encoded(sent)}.{_encoded(claims)}"
+    code = stranger.private_key.sign(signed.encode(), PKCS1v15(), SHA384())
+    _refused(ehr.ask("backend", SCOPE, f"{signed}.{base64.urlsafe_b64encode(code).rstrip(b'=').decode()}"))
+
+
+@pytest.mark.parametrize("size", [96, 0, 64, 97])
+def test_an_elliptic_signature_of_zeros_is_refused(ehr: Any, size: int) -> None:
+    _, claims, _ = ehr.assertion("backend").split(".")
+    signed = f"{_encoded({'alg': 'ES384', 'typ': 'JWT', 'kid': 'ec-1'})}.{claims}"
+    _refused(ehr.ask("backend", SCOPE, f"{signed}.{base64.urlsafe_b64encode(bytes(size)).rstrip(b'=').decode()}"))
 
 
 @pytest.mark.parametrize(("alg", "digest"), [("HS256", "sha256"), ("HS384", "sha384")])
