@@ -153,7 +153,10 @@ class LaunchRow(Base):
 
 
 class SessionRow(Base):
-    """A clinician's session with one encounter. ``window`` names it in addresses and is no secret."""
+    """A clinician's session with one encounter. ``window`` names it in addresses and is no secret.
+
+    Until ``renewing_until`` one process renews its tokens; the others wait.
+    """
 
     __tablename__ = "session"
 
@@ -164,3 +167,4 @@ class SessionRow(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     idle_until: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), index=True)
     ends_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    renewing_until: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
