@@ -53,7 +53,10 @@ async def running(container: Container) -> AsyncIterator[None]:
             for _ in range(settings.workers)
         ),
         WorkLoop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
-        WorkLoop(jobs.step, container.operations.wake, poll_s=settings.poll_s, stage="jobs"),
+        *(
+            WorkLoop(jobs.step, container.operations.wake, poll_s=settings.poll_s, stage="jobs")
+            for _ in range(settings.workers)
+        ),
         WorkLoop(keeper.step, stop_keeping, poll_s=settings.subscription_check_s, stage="subscription"),
     ]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]

@@ -30,7 +30,7 @@ TOO_LITTLE = {
 
 @pytest.mark.requirement("c3", "", "No token -> 401 with WWW-Authenticate; token without the scope -> 403; both with"
                          " an OperationOutcome")  # fmt: skip
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", INPUTS)
 async def test_without_a_token_or_its_scopes_nothing_is_run(alone, p, name):
     given = [p.given(*one) for one in INPUTS[name]]
     bare = await alone.http.post(f"{alone.base}/${name}", content="not even read")

@@ -96,13 +96,14 @@ async def test_a_job_that_is_taken_back_is_forgotten(begin, work, alone):
     assert [(row["sealed"], row["result"]) for row in rows] == [(b"", None)] * 2
 
 
-async def test_a_result_is_kept_for_an_hour_and_then_deleted(begin, work, alone):
+async def test_a_result_is_kept_for_an_hour_and_then_deleted(begin, work, alone, monkeypatch):
     location = (await begin()).headers["content-location"]
     await work()
     left = parsedate_to_datetime((await alone.get(location)).headers["expires"]) - datetime.now(UTC)
     assert timedelta(minutes=58) < left <= timedelta(hours=1)
     await change(alone, expires_at=datetime.now(UTC) - timedelta(seconds=1))
     assert (await alone.get(location)).status_code == 404
+    monkeypatch.setattr("facade.operations.worker._SWEEP_EVERY_S", 0.0)
     await work()
     async with alone.container.database.reading() as session:
         assert (await session.execute(JobRow.__table__.select())).all() == []

@@ -58,6 +58,9 @@ async def test_the_document_is_drafted_checked_written_and_returned(draft, clien
     assert len(written["DetectedIssue"]) == 1
 
 
+@pytest.mark.requirement(
+    "c5", "", "patient/ scopes are held to the patient compartment, granular scopes filter read and search alike"
+)
 async def test_a_caller_gets_what_its_scopes_reach_and_no_other_patient(draft, ward):
     own, other = await ward.admit(), await ward.admit()
     patient = await patient_of(ward, own)

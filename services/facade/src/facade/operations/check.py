@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_support.errors import ServiceUnavailable
 from fhir_support.identifiers import deterministic_id
 from service_contracts.chart import ChartReference
 from service_contracts.checks import CheckedText, CheckRequest
@@ -12,6 +11,7 @@ from service_runtime.deadline import Deadline
 
 from facade.fhir.audit import Call
 from facade.operations.citations import fact_part
+from facade.operations.errors import DeadlineExceeded
 from facade.operations.given_sections import Sections, sections_of_composition, sections_of_parameters
 from facade.operations.outcomes import warnings
 from facade.operations.parameters import Inputs, out, parameters
@@ -54,7 +54,7 @@ class CheckOperation:
         async def run(deadline: Deadline) -> dict[str, Any]:
             chart = await self._stays.chart(call.access, stay.reference, as_of)
             if deadline.expired:
-                raise ServiceUnavailable("The chart could not be read in time; nothing was checked.")
+                raise DeadlineExceeded("The chart could not be read in time; nothing was checked.")
             request = CheckRequest(
                 chart=chart, sections=sections.given, whole=is_whole, budget_ms=deadline.remaining_ms
             )

@@ -20,6 +20,7 @@ __all__ = ["Given", "Inputs", "out", "parameters", "read_parameters"]
 _ROOT = "Parameters"
 _SAFE_STEP = re.compile(r"[a-z][A-Za-z]{0,40}")
 _MOST_PARAMETERS = 50
+_DEEPEST = 60
 _OWN_KEYS = frozenset({"name", "resource", "part", "id", "extension"})
 
 
@@ -85,8 +86,11 @@ def read_parameters(definition: Mapping[str, Any], body: bytes) -> Inputs:
     """Return the input in ``body``; raise ``InvalidParameters`` with every fault that was found."""
     try:
         raw = json.loads(body)
+        json.dumps(raw, ensure_ascii=False, allow_nan=False).encode()  # half a surrogate pair is no text, NaN no number
     except (ValueError, RecursionError):
         raise InvalidParameters([Issue("invalid", "The body is not JSON.", _ROOT)]) from None
+    if _deeper_than(raw, _DEEPEST):
+        raise InvalidParameters([Issue("too-costly", "The body is nested too deep.", _ROOT)])
     if not isinstance(raw, dict) or raw.get("resourceType") != "Parameters":
         raise InvalidParameters([Issue("structure", "The body is not a Parameters resource.", _ROOT)])
     listed = raw.get("parameter", [])
@@ -101,6 +105,19 @@ def read_parameters(definition: Mapping[str, Any], body: bytes) -> Inputs:
     if issues:
         raise InvalidParameters(issues)
     return Inputs(given)
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for one in level
+            for child in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _read(

@@ -36,6 +36,7 @@ __all__ = ["route_handlers"]
 
 _Request = Request[Any, Any, Any]
 _JSON_BODIES = frozenset({"application/fhir+json", "application/json"})
+_JOB_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 _RESPOND_ASYNC = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])", re.IGNORECASE)
 _OTHER_METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE]
 _RETRY_AFTER = {"Retry-After": "1"}
@@ -50,7 +51,7 @@ def _invocation(name: str) -> list[HTTPRouteHandler]:
     ) -> Response[bytes]:
         """Run the operation, or keep it for later with ``Prefer: respond-async``."""
         call = await _call(request, container, ehr_id, request_id)
-        if name in NOT_YET:
+        if name not in container.operations.by_name:
             raise NotImplementedYet
         if _media_type(request) not in _JSON_BODIES:
             raise UnsupportedMediaType("Parameters are sent as application/fhir+json.")
@@ -85,7 +86,7 @@ async def read_definition(
     """Return the definition of an operation that is served, to anybody, as the CapabilityStatement is."""
     home_of(container.ehrs, container.settings.public_base_url, ehr_id)
     require_json(request.headers.get("accept"), ())
-    if operation not in OPERATIONS:
+    if operation not in container.operations.by_name:
         raise NotFound("There is no operation of that name.")
     return _fhir(definition(operation), headers={"Cache-Control": "public, max-age=300"})
 
@@ -96,7 +97,7 @@ async def poll(
 ) -> Response[bytes]:
     """Return 202 while the job is not done, then 200 with its result, to the client that began it."""
     call = await _call(request, container, ehr_id, request_id)
-    job = await container.operations.job(call, job_id)
+    job = await container.operations.job(call, job_id) if _JOB_ID.fullmatch(job_id) else None
     if job is None:
         raise NotFound("There is no such job for this token.")
     if job.state == JobState.PENDING:
@@ -111,7 +112,7 @@ async def cancel(
 ) -> Response[bytes]:
     """Forget the job and its result."""
     call = await _call(request, container, ehr_id, request_id)
-    if not await container.operations.cancel(call, job_id):
+    if not (_JOB_ID.fullmatch(job_id) and await container.operations.cancel(call, job_id)):
         raise NotFound("There is no such job for this token.")
     return Response(b"", status_code=202, media_type=FHIR_JSON)
 

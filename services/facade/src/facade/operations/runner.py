@@ -78,7 +78,10 @@ class Operations:
 
     async def cancel(self, call: Call, job_id: str) -> bool:
         """Forget a job of this client; return whether there was one."""
-        return await self.jobs.cancel(call.access.ehr_id, _owner(call.access), job_id)
+        try:
+            return await self.jobs.cancel(call.access.ehr_id, _owner(call.access), job_id)
+        except (SQLAlchemyError, OSError):
+            raise ServiceUnavailable("The job cannot be looked up now.") from None
 
     async def _recorded(self, call: Call, name: str, body: bytes, use: Callable[[Prepared], Awaitable[_Used]]) -> _Used:
         """Understand the call, use it, and keep an AuditEvent of how it ended."""
@@ -114,7 +117,8 @@ class Operations:
                 return await prepared.run(deadline)
         except TimeoutError:
             raise DeadlineExceeded from None
-        except ValueError:
+        except ValueError as error:
+            log(LogCode.REQUEST_FAILED, stage=name, error_type=type(error).__name__)
             # What we answer is validated before it is sent; not to send it is all that can be done about it here.
             raise InternalError from None
 

@@ -1,6 +1,7 @@
 """Runs the jobs that clients asked for; one that a killed process had claimed is claimed again when its lease ends."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from facade.store.jobs import JobRow
 
 __all__ = ["JobWorker"]
 
+_SWEEP_EVERY_S = 60.0
+
 
 class JobWorker:
     """Claims jobs one by one. What is only unavailable is tried again, and at last given up as a failed job."""
@@ -24,12 +27,13 @@ class JobWorker:
         self._operations = operations
         self._jobs = operations.jobs
         self._home = home
+        self._sweep_at = 0.0
 
     async def step(self) -> bool:
         """Run one job that is due; return whether there was one."""
         row = await self._jobs.queue.claim()
         if row is None:
-            await self._jobs.delete_expired()
+            await self._sweep()
             return False
         accept_request_id(row.request_id)
         try:
@@ -55,6 +59,11 @@ class JobWorker:
         except FhirError as error:
             return {"status": error.status, "resource": error.outcome()}
         return {"status": 200, "resource": resource}
+
+    async def _sweep(self) -> None:
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+            await self._jobs.delete_expired()
 
     async def _put_back(self, row: JobRow, reason: str) -> None:
         quarantined = await self._jobs.queue.fail(row, counts=True, reason=reason)
