@@ -53,6 +53,8 @@ def write_ehrs(settings: SuiteSettings) -> None:
             "introspection_endpoint": f"{settings.ehr_url}/auth/introspect",
             "introspection_client_id": "preceptor-backend",
         },
+        # It asks our CDS services before an order is signed.
+        "cds_clients": [{"issuer": settings.ehr_url, "jwks_uri": f"{settings.ehr_url}/cds/jwks"}],
         "frame_ancestors": [settings.ehr_url],
         "encounter_topic": "http://sekmet.dev/fhir/SubscriptionTopic/encounter-complete",
         "encounter_filters": ["Encounter?class=IMP"],

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from facade.app import build_app
+from facade.cds_hooks import endpoint
 from facade.container import Container, build_container
 from facade.settings import FacadeSettings
 from facade.store.database import Database
@@ -101,6 +102,18 @@ def checking(starter: StarterEvidence, secrets: MemorySecretStore, threaded_serv
 @pytest.fixture(autouse=True)
 def _everything_works_again(starter: StarterEvidence) -> None:
     starter.delay_s, starter.down = 0.0, False
+
+
+@pytest.fixture
+def real_budget() -> None:
+    """The test is about time: it runs with the budget of half a second."""
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that are not about time get enough of it, however busy the machine is that they share."""
+    if "real_budget" not in request.fixturenames:
+        monkeypatch.setattr(endpoint, "BUDGET_MS", 20_000)
 
 
 @dataclass

@@ -43,7 +43,7 @@ def build_app(container: Container) -> Litestar:
             *authorize_routes(container.authorization, choice_page(ward), error_page, ward.knows),
             *token_routes(container.token_endpoint),
             *fhir_routes(container.fhir, container.tokens, base_url),
-            *page_routes(ward, container.clients, container.grants, base_url),
+            *page_routes(ward, container.clients, container.grants, base_url, container.fhir, container.cds),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[closing],

@@ -14,6 +14,7 @@ from sandbox_ehr.auth.grants import Grants
 from sandbox_ehr.auth.seen_assertions import SeenAssertions
 from sandbox_ehr.auth.token import TokenEndpoint
 from sandbox_ehr.auth.tokens import Tokens
+from sandbox_ehr.cds_hooks.client import CdsHooksClient
 from sandbox_ehr.fhir.server import FhirServer
 from sandbox_ehr.pages.ward import Ward
 from sandbox_ehr.patients.store import STAYS, patients
@@ -36,6 +37,7 @@ class Container:
     authorization: AuthorizationServer
     token_endpoint: TokenEndpoint
     ward: Ward
+    cds: CdsHooksClient
 
     @classmethod
     def build(cls, settings: SandboxEhrSettings) -> "Container":
@@ -70,6 +72,7 @@ class Container:
             authorization=AuthorizationServer(clients, grants, settings.fhir_base),
             token_endpoint=endpoint,
             ward=Ward(fhir),
+            cds=CdsHooksClient(http, fhir, settings.base_url, clients.cds_services),
         )
 
     async def close(self) -> None:

@@ -1,8 +1,9 @@
 """The clients this EHR knows, read from a JSON file that holds no secret.
 
-The file is ``{"clients": [...], "resource_servers": [...]}``; the members of a client are those of OAuth dynamic
-registration (RFC 7591) with two of our own, ``launch_url`` and ``client_secret_scrypt``. ``resource_servers`` are the
-FHIR bases of others for which tokens are issued too. Where a URL is http, it must be on this machine.
+The file is ``{"clients": [...], "resource_servers": [...], "cds_services": ...}``; the members of a client are those of
+OAuth dynamic registration (RFC 7591) with two of our own, ``launch_url`` and ``client_secret_scrypt``.
+``resource_servers`` are the FHIR bases of others for which tokens are issued too, ``cds_services`` is the discovery
+address of the CDS Hooks services that orders are checked by. Where a URL is http, it must be on this machine.
 """
 
 import hashlib
@@ -90,11 +91,12 @@ class Clients(BaseModel):
 
     clients: tuple[Client, ...]
     resource_servers: tuple[str, ...] = ()
+    cds_services: str | None = None
 
-    @field_validator("resource_servers")
+    @field_validator("resource_servers", "cds_services")
     @classmethod
-    def _bases_are_safe(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for url in value:
+    def _bases_are_safe(cls, value: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        for url in (value,) if isinstance(value, str) else value or ():
             _require_safe(url)
         return value
 

@@ -11,6 +11,9 @@ from litestar.response import Redirect
 
 from sandbox_ehr.auth.clients import Client, Clients
 from sandbox_ehr.auth.grants import Grants, LaunchContext
+from sandbox_ehr.cds_hooks.client import CdsHooksClient
+from sandbox_ehr.cds_hooks.routes import cds_routes
+from sandbox_ehr.fhir.server import FhirServer
 from sandbox_ehr.pages.forms import Forms
 from sandbox_ehr.pages.render import ICON, STYLE, html
 from sandbox_ehr.pages.views import Person
@@ -22,6 +25,8 @@ PRACTITIONER_COOKIE = "sandbox_ehr_practitioner"
 _NOTICES = {
     "discharged": "The patient was discharged.",
     "unchanged": "This stay was already discharged; nothing changed.",
+    "ordered": "The order was signed.",
+    "not-ordered": "Nothing was ordered.",
 }
 # SMART App Launch 2.2, "smart_style_url": how an embedded app may match the EHR.
 _SMART_STYLE = {
@@ -39,7 +44,9 @@ _SMART_STYLE = {
 }
 
 
-def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> list[HTTPRouteHandler]:
+def page_routes(
+    ward: Ward, clients: Clients, grants: Grants, base_url: str, fhir: FhirServer, cds: CdsHooksClient
+) -> list[HTTPRouteHandler]:
     """Return the handlers."""
     forms = Forms(base_url)
 
@@ -60,6 +67,7 @@ def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> 
             here=request.scope["path"],
             notice=_NOTICES.get(request.query_params.get("notice", "")),
             apps=clients.launchable,
+            can_order=cds.has_services,
             **values,
         )
         answer.set_cookie(forms.cookie(token))
@@ -141,7 +149,8 @@ def page_routes(ward: Ward, clients: Clients, grants: Grants, base_url: str) -> 
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
         return Response(_SMART_STYLE, media_type=MediaType.JSON, headers=headers)
 
-    return [stays, stay, launch, discharge, practitioner, style, icon, smart_style]
+    ordering = cds_routes(ward, fhir, cds, forms, acting)
+    return [stays, stay, launch, discharge, practitioner, style, icon, smart_style, *ordering]
 
 
 def _launch_address(client: Client, issuer: str, launch: str) -> str:
