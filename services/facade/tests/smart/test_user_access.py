@@ -8,6 +8,7 @@ import pytest
 from facade.ehr.assertion import ASSERTION_TYPE
 from facade.smart.errors import EhrUnavailable
 from facade.smart.sessions import SessionEnded
+from facade.smart.user_access import UserAccess
 
 
 @pytest.fixture
@@ -53,6 +54,12 @@ async def test_a_token_that_is_good_is_used_as_it_is(clinician):
     assert requests == []
 
 
+@pytest.mark.requirement(
+    "a6",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@105",
+    "[When requesting a new access token using a refresh token the] `grant_type` [parameter is] `required`[and SHALL "
+    "contain the] Fixed value: `refresh_token`",
+)
 async def test_a_token_that_ran_out_is_refreshed_once_for_all_who_wait(clinician):
     session = await opened(clinician)
     await changed(clinician.container, session, token_expires_at=datetime.now(UTC) - timedelta(seconds=1))
@@ -65,6 +72,33 @@ async def test_a_token_that_ran_out_is_refreshed_once_for_all_who_wait(clinician
     assert kept.access_token != session.context.access_token
     # The sandbox uses refresh tokens up: keeping the old one would end the session at the next refresh.
     assert kept.refresh_token != session.context.refresh_token
+
+
+@pytest.mark.requirement("a6", "", "concurrent refresh is one request")
+async def test_two_processes_refresh_once_together(clinician):
+    session = await opened(clinician)
+    await changed(clinician.container, session, token_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    requests = token_requests(clinician.container)
+    container = clinician.container
+    # Another process has locks of its own; it shares the database.
+    processes = [
+        UserAccess(ehrs=container.ehrs, http=container.http, server=container.user_access._server, sessions=one)
+        for one in (container.sessions, container.sessions)
+    ]
+
+    await asyncio.gather(*(one.confirm(session) for one in processes for _ in range(3)))
+
+    assert len(requests) == 1
+    await container.user_access.confirm(session)
+
+
+async def test_a_claim_of_a_process_that_died_runs_out(clinician):
+    session = await opened(clinician)
+    await changed(clinician.container, session, token_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert await clinician.container.sessions.claim_renewal(session, 0.4)
+    assert not await clinician.container.sessions.claim_renewal(session, 0.4)
+
+    await clinician.container.user_access.confirm(session)
 
 
 async def test_a_token_that_ran_out_without_a_refresh_token_ends_the_session(clinician):

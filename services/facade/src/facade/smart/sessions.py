@@ -148,12 +148,34 @@ class Sessions:
             raise SessionEnded
         return await self._open(row)
 
+    async def claim_renewal(self, session: Session, for_s: float) -> bool:
+        """Whether this caller alone, of all processes, renews the tokens of the session for the next ``for_s``."""
+        now = self._clock()
+        free = or_(SessionRow.renewing_until.is_(None), SessionRow.renewing_until <= now)
+        statement = (
+            update(SessionRow)
+            .where(SessionRow.window == session.window, free)
+            .values(renewing_until=now + timedelta(seconds=for_s))
+            .returning(SessionRow.window)
+        )
+        async with self._database.session() as writing:
+            return (await writing.execute(statement)).scalar_one_or_none() is not None
+
+    async def give_up_renewal(self, session: Session) -> None:
+        """Let another caller renew the tokens."""
+        async with self._database.session() as writing:
+            await writing.execute(
+                update(SessionRow).where(SessionRow.window == session.window).values(renewing_until=None)
+            )
+
     async def replace(self, session: Session, context: SessionContext) -> None:
-        """Keep a changed context (renewed tokens)."""
+        """Keep a changed context (renewed tokens); what was claimed is free again."""
         scope = patient_scope(session.ehr_id, session.context.patient)
         sealed = await self._seal(context, scope, session.window)
         async with self._database.session() as writing:
-            await writing.execute(update(SessionRow).where(SessionRow.window == session.window).values(sealed=sealed))
+            await writing.execute(
+                update(SessionRow).where(SessionRow.window == session.window).values(sealed=sealed, renewing_until=None)
+            )
 
     async def end(self, window: str) -> None:
         """Forget a session and its tokens."""

@@ -17,6 +17,9 @@ from facade.smart.sessions import Session, SessionEnded, Sessions
 __all__ = ["UserAccess"]
 
 _RENEW_BEFORE = timedelta(seconds=30)
+# Longer than a token request can take (facade.ehr.outbound), so that a claim outlives the request it is for.
+_RENEWAL_S = 15.0
+_LOOK_AGAIN_S = 0.1
 
 
 class UserAccess:
@@ -56,31 +59,48 @@ class UserAccess:
             raise EhrRefused("read-answer-invalid") from None
 
     async def _token(self, session: Session) -> str:
+        """Return a token that is good for a while; it is renewed once, whoever and wherever those are who wait."""
         lock = self._locks.setdefault(session.window, asyncio.Lock())
         async with lock:
-            context = await self._sessions.context(session)
-            if context.token_expires_at - _RENEW_BEFORE > self._clock():
-                return context.access_token
-            if context.refresh_token is None:
-                if context.token_expires_at > self._clock():
+            for _ in range(round(_RENEWAL_S / _LOOK_AGAIN_S)):
+                context = await self._sessions.context(session)
+                if context.token_expires_at - _RENEW_BEFORE > self._clock():
                     return context.access_token
-                await self._sessions.end(session.window)
-                raise SessionEnded
-            try:
-                response = await self._server.exchange(
-                    self._ehrs.get(session.ehr_id),
-                    context.token_endpoint,
-                    {"grant_type": "refresh_token", "refresh_token": context.refresh_token},
-                )
-            except EhrRefused:
-                await self._sessions.end(session.window)
-                raise SessionEnded from None
-            renewed = context.model_copy(
-                update={
-                    "access_token": response.access_token,
-                    "refresh_token": response.refresh_token or context.refresh_token,
-                    "token_expires_at": self._clock() + timedelta(seconds=response.expires_in),
-                }
+                if context.refresh_token is None:
+                    if context.token_expires_at > self._clock():
+                        return context.access_token
+                    await self._sessions.end(session.window)
+                    raise SessionEnded
+                if await self._sessions.claim_renewal(session, _RENEWAL_S):
+                    return await self._renewed(session, context.refresh_token)
+                # Another process renews them: with a refresh token that works once, a second request would end both.
+                await asyncio.sleep(_LOOK_AGAIN_S)
+        raise EhrUnavailable("token-renewal-by-another-takes-too-long")
+
+    async def _renewed(self, session: Session, refresh_token: str) -> str:
+        context = await self._sessions.context(session)
+        if context.refresh_token != refresh_token:
+            # Renewed by another process between our look and our claim.
+            await self._sessions.give_up_renewal(session)
+            return context.access_token
+        try:
+            response = await self._server.exchange(
+                self._ehrs.get(session.ehr_id),
+                context.token_endpoint,
+                {"grant_type": "refresh_token", "refresh_token": refresh_token},
             )
-            await self._sessions.replace(session, renewed)
-            return renewed.access_token
+        except EhrRefused:
+            await self._sessions.end(session.window)
+            raise SessionEnded from None
+        except EhrUnavailable:
+            await self._sessions.give_up_renewal(session)
+            raise
+        renewed = context.model_copy(
+            update={
+                "access_token": response.access_token,
+                "refresh_token": response.refresh_token or refresh_token,
+                "token_expires_at": self._clock() + timedelta(seconds=response.expires_in),
+            }
+        )
+        await self._sessions.replace(session, renewed)
+        return renewed.access_token
