@@ -52,7 +52,10 @@ async def running(container: Container) -> AsyncIterator[None]:
             WorkLoop(events.step, container.wake, poll_s=settings.poll_s, stage="inbox")
             for _ in range(settings.workers)
         ),
-        WorkLoop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox"),
+        *(
+            WorkLoop(deliverer.step, container.written_back, poll_s=settings.poll_s, stage="outbox")
+            for _ in range(settings.workers)
+        ),
         *(
             WorkLoop(jobs.step, container.operations.wake, poll_s=settings.poll_s, stage="jobs")
             for _ in range(settings.workers)
