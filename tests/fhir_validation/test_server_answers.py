@@ -14,7 +14,7 @@ ANSWERS = answers(_facade_examples())
 
 
 @pytest.mark.requirement(
-    "c7", "", "Every resource we return validates against R4 (structure, required bindings, invariants); references "
+    "c6", "", "Every resource we return validates against R4 (structure, required bindings, invariants); references "
     "resolve; JSON has no nulls.",
 )  # fmt: skip
 @pytest.mark.parametrize("resource", [row[1] for row in ANSWERS], ids=[row[0] for row in ANSWERS])

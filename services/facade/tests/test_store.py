@@ -469,3 +469,19 @@ async def test_a_code_has_another_digest_for_every_tenant(database, resources):
     assert not one.digests & other.digests
     again = Resources(database, resources._cipher, resources._secrets, key="facade-phi", home=home)
     assert (await again.prepare("sandbox", task_of(), patient="anna", at=datetime.now(UTC))).digests == one.digests
+
+
+@pytest.mark.parametrize("order", ["kept", "oldest", "newest"])
+async def test_pages_of_results_hold_each_of_them_once_in_every_order(resources, order):
+    for number in range(7):
+        await kept(resources, identifier=f"t-{number}", status="draft" if number % 2 else "failed")
+    seen, after = [], None
+    while True:
+        found = await resources.search("sandbox", "Task", limits=EVERYTHING, count=3, after=after, order=order)
+        assert found.total == 7
+        seen += [one.id for one in found.resources]
+        if not found.more:
+            break
+        after = found.resources[-1].place
+    expected = [f"t-{number}" for number in range(7)]
+    assert seen == (expected[::-1] if order == "newest" else expected)

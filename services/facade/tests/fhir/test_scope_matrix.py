@@ -129,16 +129,16 @@ async def test_the_matrix_is_as_long_as_promised():
 
 
 @pytest.mark.requirement(
-    "c6", "", "patient/ scopes are held to the patient compartment, granular scopes (Observation.rs?category=...) "
+    "c5", "", "patient/ scopes are held to the patient compartment, granular scopes (Observation.rs?category=...) "
     "filter read and search alike.",
 )  # fmt: skip
 @pytest.mark.requirement(
-    "c6", "hl7.fhir.uv.smart-app-launch_2.2.0@136",
+    "c5", "hl7.fhir.uv.smart-app-launch_2.2.0@136",
     "[When granting p]atient-specific scopes [servers promise to] allow [the client to] access to specific data about "
     "a single patient.",
 )  # fmt: skip
 @pytest.mark.requirement(
-    "c5", "hl7.fhir.uv.smart-app-launch_2.2.0@370",
+    "c4", "hl7.fhir.uv.smart-app-launch_2.2.0@370",
     "[Servers listing the] `permission-v2` [capability SHALL provide] support for SMARTv2 granular scope syntax",
 )  # fmt: skip
 @pytest.mark.parametrize("part", range(8))
@@ -189,11 +189,11 @@ async def see_nothing_foreign(truth, answer, grants, patient, letters):
 
 
 @pytest.mark.requirement(
-    "c6", "hl7.fhir.uv.smart-app-launch_2.2.0@130",
+    "c5", "hl7.fhir.uv.smart-app-launch_2.2.0@130",
     "[B]atch and transaction requests should [SHALL] be validated based on the actual requests within them.",
 )  # fmt: skip
 @pytest.mark.requirement(
-    "c6", "hl7.fhir.uv.smart-app-launch_2.2.0@266",
+    "c5", "hl7.fhir.uv.smart-app-launch_2.2.0@266",
     "The resource server SHALL validate the access token and ensure … that its scope covers the requested resource",
 )  # fmt: skip
 @pytest.mark.parametrize("part", range(6))

@@ -14,7 +14,7 @@ in_order = st.sets(st.sampled_from(LETTERS), min_size=1).map(
 
 
 @pytest.mark.requirement(
-    "c5", "hl7.fhir.uv.smart-app-launch_2.2.0@128",
+    "c4", "hl7.fhir.uv.smart-app-launch_2.2.0@128",
     "For backwards compatibility with scopes defined in the SMART App Launch 1.0 specification, servers SHOULD … "
     "process v1 scopes with the following semantics in v2: v1 `.read` ⇒ v2 `.rs` v1 `.write` ⇒ v2 `.cud` v1 `.*` ⇒ "
     "v2 `.cruds`",
@@ -26,7 +26,7 @@ def test_v1_means_what_v2_says_it_means(context, kind):
 
 
 @pytest.mark.requirement(
-    "c5", "", "Letters map to c create, r read+vread+instance history, u update+patch, d delete, s search+type "
+    "c4", "", "Letters map to c create, r read+vread+instance history, u update+patch, d delete, s search+type "
     "history; letters in order; union of scopes.",
 )  # fmt: skip
 @given(context=st.sampled_from(CONTEXTS), letters=in_order)
