@@ -111,13 +111,13 @@ def accepted(card, *suggestions, **more):
 
 
 @pytest.mark.requirement(
-    "e8",
+    "e7",
     "cds-hooks_2.0@155",
     "[When sending a feedback object,] the card field is required [and SHALL be a] string data type [containing] "
     "the card.uuid from the CDS Hooks response",
 )
 @pytest.mark.requirement(
-    "e8",
+    "e7",
     "cds-hooks_2.0@158",
     "[When sending a feedback object,] the acceptedSuggestions field is an array of json objects and is required "
     "[when feedback.outcome is accepted]",
@@ -138,13 +138,13 @@ async def test_an_accepted_suggestion_is_kept_with_its_label(cds, card):
 
 
 @pytest.mark.requirement(
-    "e8",
+    "e7",
     "cds-hooks_2.0@156",
     "[When sending a feedback object,] the outcome field is required [and SHALL be a] string data type [with a "
     "value of either] accepted or overridden",
 )
 @pytest.mark.requirement(
-    "e8", "cds-hooks_2.0@159", "[When sending a feedback object,] the overrideReason field is a overrideReason object"
+    "e7", "cds-hooks_2.0@159", "[When sending a feedback object,] the overrideReason field is a overrideReason object"
 )
 async def test_an_override_is_kept_with_its_reason_and_comment(cds, card):
     reason = {"reason": card["overrideReasons"][0], "userComment": "Taken for years."}
@@ -154,7 +154,7 @@ async def test_an_override_is_kept_with_its_reason_and_comment(cds, card):
     assert (outcome, content["overrideReason"]) == ("overridden", reason)
 
 
-@pytest.mark.requirement("e8", "", "Repeats are one.")
+@pytest.mark.requirement("e7", "", "Repeats are one.")
 async def test_feedback_that_is_repeated_is_kept_once(cds, card):
     item = accepted(card, card["suggestions"][0]["uuid"])
     answers = await asyncio.gather(*(cds.feedback("order-sign", item) for _ in range(5)))
@@ -170,7 +170,7 @@ async def test_a_clinician_may_think_again(cds, card):
     assert [outcome for outcome, _ in await outcomes(cds, card)] == ["accepted", "overridden"]
 
 
-@pytest.mark.requirement("e8", "", "Unknown card 404 or ignored.")
+@pytest.mark.requirement("e7", "", "Unknown card 404 or ignored.")
 async def test_a_card_that_was_not_shown_is_not_found_and_nothing_is_kept(cds, card):
     known = accepted(card, card["suggestions"][0]["uuid"])
     unknown = {**known, "card": "6d037c46-a16c-5bd5-9232-000000000000"}

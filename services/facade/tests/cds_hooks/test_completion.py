@@ -253,7 +253,7 @@ async def test_the_registered_server_may_be_named_with_a_slash(cds, ehr, sandbox
     assert (await cds.call("order-sign", body)).status_code == 200
 
 
-@pytest.mark.requirement("e9", "", "Prefetch completed inside the budget, else 412.")
+@pytest.mark.requirement("e8", "", "Prefetch completed inside the budget, else 412.")
 async def test_an_ehr_that_hangs_costs_no_more_than_the_budget(
     real_budget, facade_with, cds_settings, ehr, sandbox, admitted
 ):

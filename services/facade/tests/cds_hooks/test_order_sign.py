@@ -66,7 +66,7 @@ def everything(ehr):
     "For successful responses, CDS Services [MAY] optionally [respond with an object containing] a systemActions array",
 )
 @pytest.mark.requirement(
-    "e7",
+    "e6",
     "cds-hooks_2.0@77",
     "If … [the] CDS Service has no decision support for the user, … [the] service should return a 200 HTTP "
     "response with an empty array of cards",
@@ -257,7 +257,7 @@ async def test_what_is_written_in_an_order_stays_characters_in_the_cards(found, 
 
 
 @pytest.mark.requirement(
-    "e7",
+    "e6",
     "",
     'A request with no guidance answers {"cards": []}; one whose check failed or ran late says so in a card: '
     "silence would read as safety.",
@@ -279,9 +279,9 @@ async def test_a_medicine_nobody_knows_is_said_not_to_be_checked(found, ehr):
     assert "wonderdrug" in card["detail"]
 
 
-@pytest.mark.requirement("e9", "cds-hooks_2.0@27", "CDS Services SHOULD respond quickly (on the order of 500 ms.)")
+@pytest.mark.requirement("e8", "cds-hooks_2.0@27", "CDS Services SHOULD respond quickly (on the order of 500 ms.)")
 @pytest.mark.requirement(
-    "e9",
+    "e8",
     "",
     "Budget 500 ms for order-sign and patient-view (SHOULD): a deterministic card in time beats a better one late.",
 )
