@@ -12,10 +12,12 @@ from facade import health, openapi
 from facade.background import running
 from facade.cds_hooks import routes as cds_hooks
 from facade.container import Container
+from facade.dsi import routes as dsi
 from facade.ehr import jwks
 from facade.failures import EXCEPTION_HANDLERS
 from facade.fhir import routes as fhir
 from facade.fhir.tenants import tenants
+from facade.monitoring import routes as monitoring
 from facade.operations import routes as operations
 from facade.operations.table import advertised
 from facade.smart import routes as smart
@@ -43,7 +45,9 @@ def build_app(container: Container) -> ASGIApp:
         *workbench.route_handlers,
         *cds_hooks.route_handlers,
         *operations.route_handlers,
-        *fhir.route_handlers(advertised()),
+        *dsi.route_handlers,
+        *monitoring.route_handlers,
+        *fhir.route_handlers(advertised(container.operations.by_name)),
     ]
     dependencies = {
         "container": Provide(lambda: container, sync_to_thread=False),

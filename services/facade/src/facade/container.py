@@ -27,6 +27,7 @@ from facade.fhir.tenants import home_of
 from facade.jwt_keys import RemoteKeySets
 from facade.operations.build import build_operations
 from facade.operations.runner import Operations
+from facade.operations.triage_service import HttpTriage, TriageService
 from facade.pipeline.drafting import Drafting
 from facade.pipeline.reconciliation import HttpReconciliation, Reconciliation
 from facade.pipeline.signing import Signing
@@ -44,6 +45,7 @@ from facade.store.jobs import Jobs
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Outbox
 from facade.store.resources import Resources
+from facade.store.triage import TriageRecords
 from facade.subscriptions.channel_secrets import ChannelSecrets
 from facade.subscriptions.receiver import SubscriptionReceiver
 
@@ -89,6 +91,8 @@ class Container:
     user_access: UserAccess
     cds_hooks: CdsHooks
     operations: Operations
+    triage: TriageService | None
+    triage_records: TriageRecords
     wake: asyncio.Event
     written_back: asyncio.Event
 
@@ -107,7 +111,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
     service_auth = ServiceAuth(secrets)
     http = outbound_client(
         ehrs.origins,
-        [origin_of(settings.reconciliation_url), origin_of(settings.retrieval_url)],
+        [origin_of(url) for url in (settings.reconciliation_url, settings.retrieval_url, settings.triage_url) if url],
         timeout_s=settings.ehr_timeout_s,
         connections=settings.ehr_connections,
     )
@@ -132,6 +136,8 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         home=lambda ehr_id: home_of(ehrs, settings.public_base_url, ehr_id),
     )
     results = Results(resources, ehrs)
+    triage = HttpTriage(http, service_auth, settings.triage_url) if settings.triage_url else None
+    triage_records = TriageRecords(database, cipher, resources)
     server = AuthorizationServer(http, discovery, authentication, key_sets)
     sessions = Sessions(database, cipher, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
     wake, written_back = asyncio.Event(), asyncio.Event()
@@ -141,6 +147,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         reconciliation=reconciliation,
         database=database,
         documents=documents,
+        inbox=inbox,
         outbox=outbox,
         results=results,
         public_base_url=settings.public_base_url,
@@ -202,7 +209,11 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
             drafting=drafting,
             resources=resources,
             jobs=Jobs(database, cipher, owner=settings.instance, lease_s=settings.lease_s, retry=retry),
+            triage=triage,
+            triage_records=triage_records,
         ),
+        triage=triage,
+        triage_records=triage_records,
         wake=wake,
         written_back=written_back,
     )

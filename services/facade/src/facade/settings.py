@@ -18,7 +18,8 @@ class FacadeSettings(BaseSettings):
     ``instance`` names this process among replicas: what it had claimed is freed when it starts again under the
     same name. ``database_url`` is an async SQLAlchemy URL (``sqlite+aiosqlite:///...`` or
     ``postgresql+asyncpg://...``) and holds no password: PostgreSQL's is in the secret store at
-    ``facade/database``. ``reconciliation_url`` and ``retrieval_url`` are the applications' route prefixes; without ``triage_url`` there is no triage.
+    ``facade/database``. ``reconciliation_url``, ``retrieval_url`` and ``triage_url`` are the applications' route
+    prefixes; without ``triage_url`` there is no triage.
     """
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_FACADE_", extra="forbid", frozen=True)

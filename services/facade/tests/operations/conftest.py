@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ from retrieval.embedded_index import EmbeddedIndex, open_embedded_index
 from retrieval.ingress import build_ingress as retrieval_ingress
 from retrieval.service import RetrievalService
 from service_contracts.evidence import Evidence, EvidenceQuery, Fact, FormularyStatus, Source
+from service_contracts.triage import Posture
+from triage.assess import Assessor, Served
+from triage.counters import Counters
+from triage.floor import load_floor
+from triage.ingress import build_ingress as triage_ingress
+from triage.serving import open_model
+from triage.settings import TriageSettings
 
 from tests.support.token_issuer import TokenIssuer
 
@@ -159,6 +167,78 @@ def reconciliation_url(knowledge, suite, accepts, served) -> str:
 
 
 @pytest.fixture(scope="session")
+def served_triage() -> Served | None:
+    """The shipped triage model, where `preceptor prepare` has made the encoder it reads complaints with."""
+    encoder = Path(__file__).parents[4] / ".preceptor" / "cache" / "encoder"
+    if not encoder.is_dir():
+        return None
+    return open_model(TriageSettings(encoder_dir=encoder), load_floor())
+
+
+@dataclass
+class TriageSwitch:
+    """What the triage service of a test serves: with ``delay_s`` its model is late, ``without_model`` it has none."""
+
+    model: Served | None
+    posture: Posture = Posture.TIME_CRITICAL
+    delay_s: float = 0.0
+    without_model: bool = False
+
+    def served(self) -> Served | None:
+        if self.without_model or self.model is None:
+            return None
+        switch, files = self, self.model.files
+
+        class Slow:
+            manifest = files.manifest
+
+            def predict(self, patients: Any) -> Any:
+                time.sleep(switch.delay_s)
+                return files.predict(patients)
+
+        return replace(self.model, files=Slow()) if self.delay_s else self.model  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def triage(served_triage) -> TriageSwitch:
+    return TriageSwitch(served_triage)
+
+
+@pytest.fixture(scope="module")
+def triage_url(triage, accepts, served) -> str:
+    """The real triage application on a socket."""
+
+    class Switched(Assessor):
+        @property
+        def _posture(self) -> Posture:
+            return triage.posture
+
+        @_posture.setter
+        def _posture(self, _: Posture) -> None:
+            pass
+
+    assessor = Switched(
+        load_floor(), triage.served, ThreadPoolExecutor(1), posture=Posture.TIME_CRITICAL, reserve_ms=20
+    )
+    app = triage_ingress(
+        assessor,
+        Counters(),
+        accepts,
+        lambda: triage.model.about if triage.model and not triage.without_model else None,
+        max_body_bytes=65_536,
+        max_budget_ms=5_000,
+    )
+    return served(app)
+
+
+@pytest.fixture(autouse=True)
+def _triage_works_again(request) -> None:
+    if "triage" in request.fixturenames:
+        switch = request.getfixturevalue("triage")
+        switch.posture, switch.delay_s, switch.without_model = Posture.TIME_CRITICAL, 0.0, False
+
+
+@pytest.fixture(scope="session")
 def issuer() -> Iterator[TokenIssuer]:
     one = TokenIssuer()
     one.start()
@@ -174,11 +254,12 @@ def _knowledge_works_again(request) -> None:
 
 
 @pytest.fixture
-def settings_for(settings_for, issuer, retrieval_url, reconciliation_url) -> Callable[..., FacadeSettings]:
+def settings_for(settings_for, issuer, retrieval_url, reconciliation_url, triage_url) -> Callable[..., FacadeSettings]:
     """As elsewhere, with retrieval, and with the issuer of the tokens that the facade's own FHIR server takes."""
 
     def make(**changes: Any) -> FacadeSettings:
-        settings = settings_for(**{"retrieval_url": retrieval_url, "reconciliation_url": reconciliation_url, **changes})
+        urls = {"retrieval_url": retrieval_url, "reconciliation_url": reconciliation_url, "triage_url": triage_url}
+        settings = settings_for(**{**urls, **changes})
         (entry,) = json.loads(Path(settings.ehrs_file).read_text())
         entry["access_tokens"] = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/jwks"}
         Path(settings.ehrs_file).write_text(json.dumps([entry]))
@@ -189,7 +270,7 @@ def settings_for(settings_for, issuer, retrieval_url, reconciliation_url) -> Cal
 
 ALL = (
     "system/Composition.crs system/Task.cr system/DocumentReference.rs system/DetectedIssue.rs system/Provenance.r"
-    " system/Device.r"
+    " system/Device.r system/RiskAssessment.cru"
 )
 
 
@@ -249,7 +330,7 @@ async def client_of(issuer) -> AsyncIterator[Callable[[str], Client]]:
 
 
 @pytest.fixture
-async def alone(tmp_path, secrets, issuer, retrieval_url) -> AsyncIterator[Client]:
+async def alone(tmp_path, secrets, issuer, retrieval_url, triage_url) -> AsyncIterator[Client]:
     """A client of a facade without an EHR that answers, and without workers: for what asks retrieval only."""
     ehrs = tmp_path / "ehrs.json"
     entry = {
@@ -271,6 +352,7 @@ async def alone(tmp_path, secrets, issuer, retrieval_url) -> AsyncIterator[Clien
         ehrs_file=ehrs,
         reconciliation_url="http://127.0.0.1:1/reconciliation",
         retrieval_url=retrieval_url,
+        triage_url=triage_url,
     )
     container = build_container(settings, secrets)
     await container.database.migrate()

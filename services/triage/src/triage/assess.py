@@ -16,6 +16,7 @@ from service_contracts.triage import (
     NotScored,
     OutcomeRisk,
     Posture,
+    SourceAttributes,
     TriageAnswer,
     TriageModel,
     TriageReason,
@@ -42,6 +43,7 @@ class Served:
 
     files: TriageModelFiles
     identity: TriageModel
+    about: SourceAttributes
 
 
 class Assessor:

@@ -19,7 +19,9 @@ def triage(
         Path,
         typer.Option(help="NHAMCS emergency-department files: a folder or archive with rvc_labels.json beside them."),
     ] = Path("../shared/data/triage.tar.xz"),
-    output: Annotated[Path, typer.Option(help="Folder to write the model into.")] = Path(".preceptor/models/triage/esi"),
+    output: Annotated[Path, typer.Option(help="Folder to write the model into.")] = Path(
+        ".preceptor/models/triage/esi"
+    ),
     encoder: Annotated[
         Path, typer.Option(help="Folder of the shared sentence encoder.", envvar="PRECEPTOR_TRIAGE_ENCODER_DIR")
     ] = Path(".preceptor/cache/encoder"),
@@ -60,4 +62,6 @@ def triage(
             raise typer.BadParameter(str(error)) from None
     console.print_json(data=manifest.metrics)
     same = (_SHIPPED / "manifest.json").is_file() and Manifest.read(_SHIPPED).digest == manifest.digest
-    console.print(f"Model {manifest.digest} in {output}: {'the very one that is shipped' if same else 'not the shipped one'}.")
+    console.print(
+        f"Model {manifest.digest} in {output}: {'the very one that is shipped' if same else 'not the shipped one'}."
+    )

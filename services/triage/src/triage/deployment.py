@@ -59,7 +59,7 @@ class Triage:
             assessor,
             Counters(),
             ServiceAuth(connect_secret_store(VaultSettings())).accepts,
-            lambda: self._served is not None,
+            lambda: self._served.about if self._served is not None else None,
             max_body_bytes=settings.max_body_bytes,
             max_budget_ms=settings.max_budget_ms,
         )
@@ -69,7 +69,7 @@ def app(_: Mapping[str, str]) -> serve.Application:
     """Return the application for a Serve config whose ``import_path`` is ``triage.deployment:app``."""
     settings = TriageSettings()
     # One thread for products of small matrices: more of them wait for each other beside a busy neighbour.
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     os.environ.update(threads)
     deployment = serve.deployment(
         name="Triage",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-__all__ = ["PhraseEncoder", "NumpyEncoder", "RememberingEncoder"]
+__all__ = ["NumpyEncoder", "PhraseEncoder", "RememberingEncoder"]
 
 Vector = NDArray[np.float32]
 _MOST_TOKENS = 32

@@ -7,9 +7,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["FILES", "MANIFEST", "Calibration", "GroupWarning", "Manifest", "TrainingData", "digest_of", "files_digest"]
+__all__ = [
+    "FILES",
+    "MANIFEST",
+    "REPORT",
+    "Calibration",
+    "GroupWarning",
+    "Manifest",
+    "TrainingData",
+    "digest_of",
+    "files_digest",
+]
 
 MANIFEST = "manifest.json"
+REPORT = "report.json"
 FILES = ("network.safetensors", "vocabulary.safetensors")
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 

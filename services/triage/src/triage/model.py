@@ -34,7 +34,10 @@ class ModelRefused(Exception):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one patient; ``understood`` False where no phrase of the complaint is like any it knows."""
+    """What the model says of one patient.
+
+    ``understood`` is False where no phrase of the complaint is like any it knows.
+    """
 
     probabilities: tuple[float, ...]
     level: int

@@ -11,6 +11,7 @@ __all__ = ["model_card"]
 def model_card(manifest: Manifest, report: dict[str, Any]) -> str:
     """Return the card."""
     data = manifest.trained_on
+    recipe = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in manifest.recipe.items())
     parts = [
         f"# Triage model `{manifest.name}`, version {manifest.version}",
         "Proposes an acuity level (ESI, 1 to 5) for a patient who has just arrived in an emergency department, with the"
@@ -22,8 +23,9 @@ def model_card(manifest: Manifest, report: dict[str, Any]) -> str:
                 f"| model | `{manifest.digest}` |",
                 f"| trained adapter | `{manifest.adapter_digest}` |",
                 f"| shared encoder | {manifest.encoder}, `{manifest.encoder_digest}` (Apache-2.0), not changed |",
-                f"| trained on | {data.name}, {data.years[0]} to {data.years[-1]}: {data.visits:,} visits, `{data.digest}` |",
-                f"| recipe | {', '.join(f'{k.replace("_", " ")} {v:g}' for k, v in manifest.recipe.items())} |",
+                f"| trained on | {data.name}, {data.years[0]} to {data.years[-1]}: {data.visits:,} visits |",
+                f"| digest of the data | `{data.digest}` |",
+                f"| recipe | {recipe} |",
                 f"| licence | {manifest.licence} |",
             )
         ),
@@ -36,8 +38,11 @@ def model_card(manifest: Manifest, report: dict[str, Any]) -> str:
         "## Limits\n\n" + "\n".join(f"* {line}" for line in _LIMITS),
         "## Source attributes\n\nOf a predictive decision support intervention, 45 CFR 170.315(b)(11)(iv)(B).\n\n"
         + "\n".join(
-            ("| | attribute | |", "| --- | --- | --- |")
-            + tuple(f"| {one.number} | {one.name} | {one.text} |" for one in source_attributes(manifest, report))
+            (
+                "| | attribute | |",
+                "| --- | --- | --- |",
+                *(f"| {one.number} | {one.name} | {one.text} |" for one in source_attributes(manifest, report)),
+            )
         ),
     ]
     return "\n\n".join(parts) + "\n"
@@ -62,7 +67,8 @@ def _range(value: dict[str, float]) -> str:
 
 
 def _measured(report: dict[str, Any]) -> str:
-    areas, kappa = report["area"], report["kappa"]
+    areas, kappa, levels = report["area"], report["kappa"], report["levels"]
+    levelled = areas["model-where-level-recorded"]
     rows = (
         ("AUC, critical outcome, adults", "critical", areas),
         ("AUC, hospitalisation, adults", "hospitalisation", areas),
@@ -82,10 +88,10 @@ def _measured(report: dict[str, Any]) -> str:
         for words, name, of in rows
     ]
     lines += [
-        f"| the same where a level was recorded, critical | {_range(areas['model-where-level-recorded']['critical'])} | | |",
-        "| the same where a level was recorded, hospitalisation |"
-        f" {_range(areas['model-where-level-recorded']['hospitalisation'])} | | |",
-        f"| quadratic kappa with the recorded level | {_range(kappa['model'])} | {_range(kappa['gradient-boosting'])} | 1 |",
+        f"| the same where a level was recorded, critical | {_range(levelled['critical'])} | | |",
+        f"| the same where a level was recorded, hospitalisation | {_range(levelled['hospitalisation'])} | | |",
+        f"| quadratic kappa with the recorded level | {_range(kappa['model'])}"
+        f" | {_range(kappa['gradient-boosting'])} | 1 |",
         "",
         f"Children: AUC {_range(areas['model-children']['critical'])} for a critical outcome,"
         f" {_range(areas['model-children']['hospitalisation'])} for hospitalisation. Weighted to the visits of the"
@@ -94,15 +100,16 @@ def _measured(report: dict[str, Any]) -> str:
         "",
         "Expected calibration error (ten bins of equal size): critical"
         f" {report['calibration-error']['critical']:.3f}, hospitalisation"
-        f" {report['calibration-error']['hospitalisation']:.3f}, most probable level"
-        f" {report['calibration-error']['level']:.3f}.",
+        f" {report['calibration-error']['hospitalisation']:.3f}, the probability of each level"
+        f" {report['calibration-error']['level']:.3f}, that of the most probable one"
+        f" {report['calibration-error']['most-probable-level']:.3f}.",
         "",
         f"Sets of levels, stated to cover 90 %: cover {_range(report['sets']['coverage'])}, mean size"
         f" {report['sets']['mean-size']}, a single level in {report['sets']['single']:.0%} of visits.",
         "",
-        f"The proposed level is the recorded one in {report['levels']['same']:.1%} of visits and within one of it in"
-        f" {report['levels']['within-one']:.1%}; it is less urgent in {report['levels']['proposed-less-urgent']:.1%} and"
-        f" more urgent in {report['levels']['proposed-more-urgent']:.1%}. The safety floor is not part of these figures.",
+        f"The proposed level is the recorded one in {levels['same']:.1%} of visits and within one of it in"
+        f" {levels['within-one']:.1%}; it is less urgent in {levels['proposed-less-urgent']:.1%} and more urgent in"
+        f" {levels['proposed-more-urgent']:.1%}. The safety floor is not part of these figures.",
     ]
     return "\n".join(lines)
 
@@ -116,7 +123,8 @@ def _missed(report: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {name} | {row['over-triage']:.1%} | {_range(row['recorded'])} | {_range(row['model'])} | {_range(row['difference'])} |"
+        f"| {name} | {row['over-triage']:.1%} | {_range(row['recorded'])} | {_range(row['model'])}"
+        f" | {_range(row['difference'])} |"
         for name, row in report["under-triage"].items()
     ]
     return "\n".join(lines)
@@ -142,9 +150,9 @@ def _groups(report: dict[str, Any]) -> str:
 
 def _choices(report: dict[str, Any]) -> str:
     lines = [
-        "Inputs, recipe, calibration, cuts and the size of the sets were chosen on the training years alone, by networks"
-        " that had not seen the year they were judged on. The report year was used for the report and for the warnings"
-        " about groups.",
+        "Inputs, recipe, calibration, cuts and the size of the sets were chosen on the training years alone, by"
+        " networks that had not seen the year they were judged on. The report year was used for the report and for the"
+        " warnings about groups.",
         "",
         "| year left out | AUC critical | AUC hospitalisation | kappa of the most probable level |",
         "| --- | --- | --- | --- |",

@@ -24,14 +24,19 @@ def source_attributes(manifest: Manifest, report: dict[str, Any]) -> tuple[Sourc
     data, year = manifest.trained_on, report["report-year"]
     years = f"{data.years[0]} to {data.years[-1]}"
     rows: list[tuple[str, str, str, str | None]] = [
-        ("1.i", _DETAILS, "Developer and contact", "The Preceptor project; contact: the issue tracker of its repository."),
+        (
+            "1.i",
+            _DETAILS,
+            "Developer and contact",
+            "The Preceptor project; contact: the issue tracker of its repository.",
+        ),
         ("1.ii", _DETAILS, "Funding of the technical implementation", "No funding from outside the project."),
         (
             "1.iii",
             _DETAILS,
             "Value produced as output",
-            "An acuity level from 1 (most urgent) to 5 with a probability for each level and a set of levels that covers"
-            f" {manifest.calibration.coverage:.0%} of visits, the estimated probabilities of a critical outcome"
+            "An acuity level from 1 (most urgent) to 5 with a probability for each level and a set of levels that"
+            f" covers {manifest.calibration.coverage:.0%} of visits, the estimated probabilities of a critical outcome"
             " (critical-care admission or death) and of hospitalisation, the three inputs that moved the level most,"
             " and the published rules that raised it.",
         ),
@@ -98,8 +103,8 @@ def source_attributes(manifest: Manifest, report: dict[str, Any]) -> tuple[Sourc
             "4.iv",
             _INPUTS,
             "Relevance of the training data to the deployed setting",
-            "The inputs are those a nurse has at triage in such a department. Reasons for visit were coded afterwards by"
-            " abstractors; a nurse writes her own words, which is why a shared text encoder reads them.",
+            "The inputs are those a nurse has at triage in such a department. Reasons for visit were coded afterwards"
+            " by abstractors; a nurse writes her own words, which is why a shared text encoder reads them.",
         ),
         (
             "5.i",
@@ -135,7 +140,7 @@ def source_attributes(manifest: Manifest, report: dict[str, Any]) -> tuple[Sourc
             "8.ii",
             _UPKEEP,
             "Validity in local data",
-            "Shown by `preceptor monitor triage` once a site has feedback; nothing is known before.",
+            "Shown by `preceptor monitor triage` once a site has feedback.",
         ),
         (
             "8.iii",
@@ -147,7 +152,7 @@ def source_attributes(manifest: Manifest, report: dict[str, Any]) -> tuple[Sourc
             "8.iv",
             _UPKEEP,
             "Fairness in local data",
-            "Shown by `preceptor monitor triage` by age band and sex once a site has feedback; nothing is known before.",
+            "Shown by `preceptor monitor triage` by age band and sex once a site has feedback.",
         ),
         (
             "9.i",
@@ -205,8 +210,8 @@ def _validity(report: dict[str, Any]) -> str:
     areas, errors = report["area"]["model"], report["calibration-error"]
     boosted, recorded = report["area"]["gradient-boosting"], report["area"]["recorded-level"]
     return (
-        f"Visits of {report['report-year']}, which no training saw. Adults: AUC {_range(areas['critical'])} for a critical"
-        f" outcome and {_range(areas['hospitalisation'])} for hospitalisation (gradient boosting"
+        f"Visits of {report['report-year']}, which no training saw. Adults: AUC {_range(areas['critical'])} for a"
+        f" critical outcome and {_range(areas['hospitalisation'])} for hospitalisation (gradient boosting"
         f" {_range(boosted['critical'])} and {_range(boosted['hospitalisation'])}; the recorded level alone"
         f" {_range(recorded['critical'])} and {_range(recorded['hospitalisation'])}). Quadratic kappa with the recorded"
         f" level {_range(report['kappa']['model'])}. Expected calibration error {errors['critical']:.3f},"
@@ -217,9 +222,7 @@ def _validity(report: dict[str, Any]) -> str:
 
 def _fairness(report: dict[str, Any]) -> str:
     rows = [row for row in report["subgroups"] if row["dimension"] in ("age", "sex") and "area" in row]
-    return "AUC by group: " + "; ".join(
-        f"{row['group']} {row['outcome']} {_range(row['area'])}" for row in rows
-    )
+    return "AUC by group: " + "; ".join(f"{row['group']} {row['outcome']} {_range(row['area'])}" for row in rows)
 
 
 def _range(value: dict[str, float]) -> str:

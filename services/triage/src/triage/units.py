@@ -10,7 +10,7 @@ from typing import Any
 from service_contracts.quantity import Quantity
 from service_contracts.triage import Correction
 
-__all__ = ["Kind", "NotPossible", "Normalised", "load_kinds"]
+__all__ = ["Kind", "Normalised", "NotPossible", "load_kinds"]
 
 
 class NotPossible(ValueError):

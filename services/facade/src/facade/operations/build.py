@@ -15,10 +15,14 @@ from facade.operations.prepared import PreparesOperation
 from facade.operations.runner import Operations
 from facade.operations.services import HttpServices
 from facade.operations.stays import Stays
+from facade.operations.triage import TriageOperation
+from facade.operations.triage_feedback import TriageFeedbackOperation
+from facade.operations.triage_service import TriageService
 from facade.pipeline.drafting import Drafting
 from facade.settings import FacadeSettings
 from facade.store.jobs import Jobs
 from facade.store.resources import Resources
+from facade.store.triage import TriageRecords
 
 __all__ = ["build_operations"]
 
@@ -32,6 +36,8 @@ def build_operations(
     drafting: Drafting,
     resources: Resources,
     jobs: Jobs,
+    triage: TriageService | None,
+    triage_records: TriageRecords,
 ) -> Operations:
     """Return the operations of ``facade.operations.table``, each with what it asks."""
     stays = Stays(connections)
@@ -44,4 +50,7 @@ def build_operations(
         "ask": AskOperation(services),
         "formulary": FormularyOperation(stays, services),
     }
+    if triage is not None:
+        by_name["triage"] = TriageOperation(stays, connections, triage, resources, triage_records)
+        by_name["triage-feedback"] = TriageFeedbackOperation(resources, triage_records)
     return Operations(by_name, Auditor(resources), jobs, asyncio.Event())

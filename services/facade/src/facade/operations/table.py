@@ -2,7 +2,7 @@
 use."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,6 +15,7 @@ from facade.fhir.capability import AdvertisedOperation
 __all__ = ["NOT_YET", "OPERATIONS", "OperationSpec", "advertised", "definition", "raw_definition"]
 
 _CANONICAL = "https://preceptor.health/fhir/OperationDefinition"
+_FEEDBACK_MS = 2_000
 _ANSWER_MS = 1_000
 """What is waited beyond the deadline for the answer that was cut off by it to be put together."""
 
@@ -47,10 +48,12 @@ OPERATIONS: Mapping[str, OperationSpec] = {
         OperationSpec("check", (("r", "DetectedIssue"),), task("discharge-instructions").budget_ms),
         OperationSpec("ask", (("s", "DocumentReference"),), task("literature-search").budget_ms),
         OperationSpec("formulary", (("s", "DocumentReference"),), task("formulary").budget_ms),
+        OperationSpec("triage", (("c", "RiskAssessment"),), task("triage").budget_ms),
+        OperationSpec("triage-feedback", (("r", "RiskAssessment"), ("u", "RiskAssessment")), _FEEDBACK_MS),
     )
 }  # fmt: skip
 
-NOT_YET = ("code", "triage")
+NOT_YET = ("code",)
 """Operations whose service does not exist yet: not advertised, and answered ``not-supported``."""
 
 
@@ -77,6 +80,6 @@ def definition(name: str) -> dict[str, Any]:
     return {**head, **kept, "comment": comment}
 
 
-def advertised() -> list[AdvertisedOperation]:
-    """Return what the CapabilityStatement lists: every operation that is really served."""
-    return [AdvertisedOperation(name, definition(name)["url"]) for name in OPERATIONS]
+def advertised(served: Iterable[str]) -> list[AdvertisedOperation]:
+    """Return what the CapabilityStatement lists: every operation that is really ``served`` here."""
+    return [AdvertisedOperation(name, definition(name)["url"]) for name in OPERATIONS if name in set(served)]

@@ -184,9 +184,7 @@ class TriageRecords:
             feedback = (await session.scalars(said)).all()
         latest: dict[str, dict[str, Any]] = {}
         for one in feedback:
-            raw = await self._cipher.open(
-                one.sealed, scope=_scope(ehr_id), aad=f"triage_feedback.sealed/{one.digest}"
-            )
+            raw = await self._cipher.open(one.sealed, scope=_scope(ehr_id), aad=f"triage_feedback.sealed/{one.digest}")
             given = {name: value for name, value in json.loads(raw).items() if value is not None}
             latest.setdefault(one.record_id, {}).update(given)
         return [WatchedTriage(row.answered_at, await self._open(row), **latest.get(row.id, {})) for row in rows]

@@ -1,4 +1,4 @@
-"""The baseline of the report: gradient boosting on the same visits, with the reason codes as the numbers they stand for."""
+"""The baseline of the report: gradient boosting on the same visits, reason codes as log odds."""
 
 from typing import Any
 

@@ -119,7 +119,7 @@ def hide_numbers(rows: NDArray[np.float32], draws: np.random.Generator) -> NDArr
     """Return a copy with some inputs missing; what is computed from a hidden one is hidden with it."""
     hidden = rows.copy()
     column = {name: index for index, name in enumerate(NAMES)}
-    chosen = {name: draws.random(len(rows)) < HIDDEN_SHARE["measured"] for name in MEASURED}
+    chosen: dict[str, Array] = {name: draws.random(len(rows)) < HIDDEN_SHARE["measured"] for name in MEASURED}
     chosen["age-years"] = np.zeros(len(rows), bool)
     for derived, parts in {
         "shock-index": ("pulse", "systolic"),
@@ -130,16 +130,14 @@ def hide_numbers(rows: NDArray[np.float32], draws: np.random.Generator) -> NDArr
     chosen["conditions-count"] = draws.random(len(rows)) < HIDDEN_SHARE["conditions"]
     for name in MEASURED:
         hidden[chosen[name], column[name]] = np.nan
-    hidden[np.ix_(chosen["conditions-count"], [column[name] for name in CONDITION_COLUMNS])] = np.nan
+    hidden[np.ix_(chosen["conditions-count"], np.array([column[name] for name in CONDITION_COLUMNS]))] = np.nan
     for together in (("male",), ("ambulance",), ("from-hospital", "from-nursing-home")):
         gone = draws.random(len(rows)) < HIDDEN_SHARE["other"]
-        hidden[np.ix_(gone, [column[name] for name in together])] = np.nan
+        hidden[np.ix_(gone, np.array([column[name] for name in together]))] = np.nan
     return hidden
 
 
-def vary_phrases(
-    phrases: NDArray[np.int64], table: Phrases, draws: np.random.Generator
-) -> NDArray[np.int64]:
+def vary_phrases(phrases: NDArray[np.int64], table: Phrases, draws: np.random.Generator) -> NDArray[np.int64]:
     """Return the phrases, some as their first part alone (nurses write less than the classification), some hidden."""
     short = np.where(draws.random(phrases.shape) < 0.5, table.shorter[phrases], phrases)
     gone = draws.random(len(phrases)) < HIDDEN_SHARE["complaint"]

@@ -1,6 +1,7 @@
 """The report on visits of a year that no training saw: the model, the baseline and the recorded level side by side."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,8 @@ def evaluate(
         "calibration-error": {
             "critical": round(calibration_error(data.critical[adult], critical[adult]), 4),
             "hospitalisation": round(calibration_error(data.hospitalised[adult], stay[adult]), 4),
-            "level": round(top_label_error(recorded[levelled], probabilities[levelled]), 4),
+            "level": round(_by_level(recorded[levelled], probabilities[levelled]), 4),
+            "most-probable-level": round(top_label_error(recorded[levelled], probabilities[levelled]), 4),
             "critical-all-ages": round(calibration_error(data.critical, critical), 4),
             "hospitalisation-all-ages": round(calibration_error(data.hospitalised, stay), 4),
         },
@@ -87,6 +89,21 @@ def evaluate(
         "under-triage": _under_triage(data, both, critical, stay, interval),
         "levels": _levels(recorded[levelled], levels[levelled]),
     }
+
+
+def _by_level(recorded: Array, probabilities: Array) -> float:
+    """The mean calibration error of the five probabilities, each weighted by how often its level was recorded."""
+    return float(
+        sum(
+            (recorded == level).mean()
+            * calibration_error((recorded == level).astype(float), probabilities[:, level - 1])
+            for level in range(1, 6)
+        )
+    )
+
+
+def _area_of(truth: Array, risk: Array, picked: Array) -> float:
+    return area(truth[picked], risk[picked])
 
 
 def _outcomes(scores: Scores, calibration: Calibration) -> tuple[Array, Array]:
@@ -124,9 +141,7 @@ def _under_triage(
             "over-triage": round(float(urgent[rows][~outcome[rows]].mean()), 4),
             "recorded": interval(mask, missed),
             "model": interval(mask, lambda picked, risk=risk: missed(picked, risk=risk)),
-            "difference": interval(
-                mask, lambda picked, risk=risk: missed(picked, risk=risk) - missed(picked)
-            ),
+            "difference": interval(mask, lambda picked, risk=risk: missed(picked, risk=risk) - missed(picked)),
         }
     return found
 
@@ -158,7 +173,10 @@ def subgroups(
     }
     rows: list[dict[str, Any]] = []
     for dimension, group, mask in _groups(data, adult):
-        for outcome, truth, risk in (("critical", data.critical, critical), ("hospitalisation", data.hospitalised, stay)):
+        for outcome, truth, risk in (
+            ("critical", data.critical, critical),
+            ("hospitalisation", data.hospitalised, stay),
+        ):
             cases = int(truth[mask].sum())
             row: dict[str, Any] = {
                 "dimension": dimension, "group": group, "outcome": outcome, "visits": int(mask.sum()), "cases": cases,
@@ -168,7 +186,7 @@ def subgroups(
                 index = np.flatnonzero(mask)
                 row["area"] = bootstrap(
                     data.hospital[index],
-                    lambda picked, index=index, truth=truth, risk=risk: area(truth[index[picked]], risk[index[picked]]),
+                    partial(_area_of, truth[index], risk[index]),
                     repeats=repeats,
                     seed=seed,
                 ).as_json()
@@ -182,7 +200,12 @@ def subgroups(
 def _groups(data: Dataset, adult: Array) -> Iterator[tuple[str, str, Array]]:
     for band in ("0-2", "3-17", "18-44", "45-64", "65-79", "80+"):
         yield "age", band, data.band == band
-    for name, values in (("sex", data.sex), ("arrival", data.arrival), ("region", data.region), ("complaint", data.group)):
+    for name, values in (
+        ("sex", data.sex),
+        ("arrival", data.arrival),
+        ("region", data.region),
+        ("complaint", data.group),
+    ):
         for group in sorted(set(values.tolist()) - {"unknown"}):
             yield name, group, adult & (values == group)
 

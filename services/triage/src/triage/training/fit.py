@@ -42,7 +42,9 @@ class Scores:
         return Scores(self.level[mask], self.critical[mask], self.hospitalisation[mask])
 
 
-def fit(data: Dataset, vectors: NDArray[np.float32], phrases: Phrases, recipe: Recipe, report: Report, name: str) -> Fitted:
+def fit(
+    data: Dataset, vectors: NDArray[np.float32], phrases: Phrases, recipe: Recipe, report: Report, name: str
+) -> Fitted:
     """Return what was learnt from ``data``; ``vectors`` are those of ``phrases`` with a zero row at the end."""
     encoding = Encoding.fit(data.rows)
     batch = Batch(data.phrases, data.level, data.critical, data.hospitalised)
@@ -69,8 +71,7 @@ def score(fitted: Fitted, data: Dataset, vectors: NDArray[np.float32], phrases: 
             seen[given] = network.complaint(vectors[list(given)])
         complaints.append(seen[given])
     parts = [
-        network(numbers[start : start + 4096], complaints[start : start + 4096])
-        for start in range(0, len(data), 4096)
+        network(numbers[start : start + 4096], complaints[start : start + 4096]) for start in range(0, len(data), 4096)
     ]
     return Scores(
         np.concatenate([part.level for part in parts]),
@@ -79,11 +80,11 @@ def score(fitted: Fitted, data: Dataset, vectors: NDArray[np.float32], phrases: 
     )
 
 
-def cross_fit(
-    data: Dataset, vectors: NDArray[np.float32], phrases: Phrases, recipe: Recipe, report: Report
-) -> Scores:
+def cross_fit(data: Dataset, vectors: NDArray[np.float32], phrases: Phrases, recipe: Recipe, report: Report) -> Scores:
     """Return for every visit the logits of a network that saw no visit of its year."""
-    found = Scores(np.zeros((len(data), 5), np.float32), np.zeros(len(data), np.float32), np.zeros(len(data), np.float32))
+    found = Scores(
+        np.zeros((len(data), 5), np.float32), np.zeros(len(data), np.float32), np.zeros(len(data), np.float32)
+    )
     for year in sorted(set(data.year.tolist())):
         held = data.year == year
         fitted = fit(data.where(~held), vectors, phrases, recipe, report, f"all but {year}")
@@ -135,7 +136,9 @@ def _cuts(probabilities: Array, truth: Array) -> tuple[float, float, float, floa
             high = cuts[place + 1] - 0.02 if place < 3 else 4.99
             tried = np.arange(low, high, 0.02)
             kappas = [
-                quadratic_kappa(truth + 1, 1 + (expected[:, None] >= np.sort([*cuts[:place], one, *cuts[place + 1 :]])).sum(1))
+                quadratic_kappa(
+                    truth + 1, 1 + (expected[:, None] >= np.sort([*cuts[:place], one, *cuts[place + 1 :]])).sum(1)
+                )
                 for one in tried
             ]
             cuts[place] = round(float(tried[int(np.argmax(kappas))]), 3)

@@ -61,9 +61,7 @@ def top_label_error(recorded: Array, probabilities: Array, bins: int = 10) -> fl
     return calibration_error((top + 1 == recorded).astype(float), probabilities[np.arange(len(top)), top], bins)
 
 
-def bootstrap(
-    hospitals: Array, statistic: Callable[[Array], float], *, repeats: int, seed: int
-) -> Interval:
+def bootstrap(hospitals: Array, statistic: Callable[[Array], float], *, repeats: int, seed: int) -> Interval:
     """Return ``statistic`` (of row numbers) with a percentile interval; hospitals are drawn, not visits.
 
     Visits of one hospital are alike, so drawing visits would give intervals that are too narrow.

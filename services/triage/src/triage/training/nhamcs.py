@@ -157,7 +157,7 @@ def _require(file: Path, names: Any) -> None:
 def _number(row: Mapping[str, Any], name: str) -> int | None:
     value = row[name]
     try:
-        return None if value is None or value != value else int(float(value))  # noqa: PLR0124  NaN is not itself
+        return None if value is None or value != value else int(float(value))
     except (TypeError, ValueError):
         return None
 
@@ -172,10 +172,9 @@ def _visit(row: Mapping[str, Any], labels: ReasonLabels, tally: Tally) -> Visit:
         return None
 
     days, years = code("AGEDAYS", range(366)), code("AGE", range(125))
-    if days is not None and days >= 0:
+    months = None if years is None else years * 12.0
+    if days is not None:
         months = days / 30.4375
-    else:
-        months = None if years is None else years * 12.0
     level, year = code("IMMEDR", range(8)), _number(row, "YEAR")
     if year is None or not 1992 <= year <= 2100:
         raise SurveyError("a visit has no year")

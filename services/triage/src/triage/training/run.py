@@ -1,4 +1,4 @@
-"""From the survey's files to a model folder: import, cross-fit, calibrate, fit, compare, report. One seed, one result."""
+"""From the survey's files to a model folder: import, cross-fit, calibrate, fit, compare and report."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from triage.encoder import NumpyEncoder
 from triage.features import NAMES
-from triage.manifest import FILES, Manifest, TrainingData, files_digest
+from triage.manifest import FILES, REPORT, Manifest, TrainingData, files_digest
 from triage.model_card import model_card
 from triage.training.baseline import fit_baseline
 from triage.training.dataset import Dataset, Phrases, collect
@@ -24,9 +24,8 @@ from triage.training.nhamcs import NOTICE, SurveyError, Tally, open_survey, read
 from triage.training.reasons import GROUPS, ReasonLabels
 from triage.transformers_engine import Recipe
 
-__all__ = ["CARD", "REPORT", "TrainingPlan", "train"]
+__all__ = ["CARD", "TrainingPlan", "train"]
 
-REPORT = "report.json"
 CARD = "MODEL_CARD.md"
 VERSION = "1"
 _LABELS = "rvc_labels.json"
@@ -61,18 +60,14 @@ def train(data: Path, encoder_dir: Path, output: Path, plan: TrainingPlan, progr
         progress(f"Learning from {name}", done, total, f"loss {loss:.3f}")
 
     crossed = cross_fit(train_set, vectors, phrases, plan.recipe, learning)
-    calibration = calibrate(
-        train_set, crossed, coverage=plan.coverage, phrase_similarity=_PHRASE_SIMILARITY
-    )
+    calibration = calibrate(train_set, crossed, coverage=plan.coverage, phrase_similarity=_PHRASE_SIMILARITY)
     fitted = fit(train_set, vectors, phrases, plan.recipe, learning, "all training years")
     progress("Gradient boosting", 0, 1, "")
     baseline = fit_baseline(train_set, report_set, seed=plan.recipe.seed, threads=plan.recipe.threads)
     progress("Gradient boosting", 1, 1, "")
     progress("Report", 0, 1, f"{plan.repeats} bootstrap samples of hospitals")
     scores = score(fitted, report_set, vectors, phrases)
-    metrics = evaluate(
-        report_set, scores, calibration, baseline, repeats=plan.repeats, seed=plan.recipe.seed
-    )
+    metrics = evaluate(report_set, scores, calibration, baseline, repeats=plan.repeats, seed=plan.recipe.seed)
     metrics["cross-fitted"] = _cross_fitted(train_set, crossed)
     groups = subgroups(report_set, scores, calibration, repeats=plan.repeats, seed=plan.recipe.seed)
     progress("Report", 1, 1, "")
@@ -114,9 +109,7 @@ def train(data: Path, encoder_dir: Path, output: Path, plan: TrainingPlan, progr
     return manifest
 
 
-def _read(
-    data: Path, plan: TrainingPlan, progress: Progress
-) -> tuple[Dataset, Phrases, TrainingData, Tally]:
+def _read(data: Path, plan: TrainingPlan, progress: Progress) -> tuple[Dataset, Phrases, TrainingData, Tally]:
     tally = Tally()
     progress("Reading visits", 0, 1, "")
     with open_survey(data) as files:
