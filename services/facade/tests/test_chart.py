@@ -180,6 +180,20 @@ def test_the_principal_diagnosis_comes_first_and_old_problems_stay_out():
     ]
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ({"text": "(display unavailable)"}, None),
+        ({"text": "Display unavailable", "coding": [{"display": "(display unavailable)"}]}, None),
+        ({"coding": [{"display": "(display unavailable)"}, {"display": "Heart failure"}]}, "Heart failure"),
+        ({"text": " ", "coding": [{"display": "Heart failure"}]}, "Heart failure"),
+    ],
+)
+def test_a_condition_without_a_name_is_not_given_one(code, name):
+    found = chart(conditions=[{**condition("first"), "code": code}]).conditions
+    assert [one.name for one in found] == ([name] if name else [])
+
+
 def test_having_no_allergy_is_no_allergy():
     found = chart(
         allergies=[allergy("Penicillin"), allergy("Latex", "resolved"), allergy("No known allergy", code="716186003")]

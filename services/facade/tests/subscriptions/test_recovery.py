@@ -485,5 +485,20 @@ async def test_an_event_of_a_page_is_drafted_before_the_stay_has_ended(hospital)
         assert await one.container.documents.get(one.ehr_id, stay)
 
 
+async def test_a_draft_that_a_clinician_waited_for_in_vain_is_made_later(hospital, suite):
+    async with hospital(works=False) as one:
+        stay = one.ehr.admit("a")
+        suite.drafting.failure = "drafting-unavailable"
+        for _ in range(3):
+            events = [event async for event in one.container.drafting.stream(one.ehr_id, stay, "r")]
+            assert events[-1].event == "failed"
+        rows = await one.container.inbox.queue.counts()
+        await one.processor().step()
+        suite.drafting.failure = None
+        await nothing_pending(one.container.inbox.queue, one.processor())
+        assert await one.container.documents.get(one.ehr_id, stay)
+        assert rows["pending"] <= 2, "asked three times, kept once, beside the search after the handshake"
+
+
 def test_the_waiting_times_are_those_of_the_heartbeat_asked_for():
     assert timedelta(seconds=keeping.HEARTBEAT_S) * 2 <= keeping._SILENCE <= timedelta(seconds=keeping.HEARTBEAT_S) * 3

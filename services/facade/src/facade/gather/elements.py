@@ -19,6 +19,7 @@ __all__ = [
     "years_between",
 ]
 
+_NO_NAMES = frozenset({"display unavailable", "no display", "no display available"})
 _UCUM = "http://unitsofmeasure.org"
 _INACTIVE_VERIFICATION = frozenset({"refuted", "entered-in-error"})
 
@@ -39,12 +40,15 @@ def codings(concept: dict[str, Any] | None) -> tuple[Coding, ...]:
 
 
 def name_of(concept: dict[str, Any] | None) -> str | None:
-    """Return how a CodeableConcept is called: its text, else the display of a coding."""
+    """Return how a CodeableConcept is called: its text, else the display of a coding.
+
+    Some servers write that they have no display in its place; that is no name for a patient to read.
+    """
     if not concept:
         return None
-    text = (concept.get("text") or "").strip()
-    displays = [coding["display"] for coding in concept.get("coding", []) if coding.get("display")]
-    return text or (displays[0] if displays else None)
+    said = [concept.get("text"), *(coding.get("display") for coding in concept.get("coding", []))]
+    names = [str(one).strip() for one in said if one]
+    return next((name for name in names if name and name.casefold().strip("()[]. ") not in _NO_NAMES), None)
 
 
 def has_code(concepts: Any, code: str, system: str | None = None) -> bool:

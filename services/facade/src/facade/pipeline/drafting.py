@@ -5,6 +5,7 @@ come together watch the same one. Between processes the first document that is k
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -37,6 +38,7 @@ from facade.resources.ids import document_id, effect_id, patient_scope
 from facade.resources.transaction import Transaction, document_transaction, failure_transaction
 from facade.store.database import Database
 from facade.store.documents import Documents, DocumentStatus, StoredDocument
+from facade.store.inbox import EventKind, Inbox, NewEvent
 from facade.store.outbox import Effect, Outbox
 
 __all__ = ["DOCUMENT_EFFECT", "FAILURE_EFFECT", "Drafting", "DraftingFailed", "audit_parties"]
@@ -44,6 +46,8 @@ __all__ = ["DOCUMENT_EFFECT", "FAILURE_EFFECT", "Drafting", "DraftingFailed", "a
 TASK = task("discharge-instructions")
 DOCUMENT_EFFECT = "document"
 FAILURE_EFFECT = "task-failed"
+_PAGE = "clinician's page"
+"""Stands in the place of a subscription for what no EHR has notified."""
 
 
 def audit_parties(ehr: Ehr, public_base_url: str) -> AuditParties:
@@ -62,6 +66,7 @@ class Drafting:
         reconciliation: Reconciliation,
         database: Database,
         documents: Documents,
+        inbox: Inbox,
         outbox: Outbox,
         results: Results,
         public_base_url: str,
@@ -72,6 +77,7 @@ class Drafting:
         self._reconciliation = reconciliation
         self._database = database
         self._documents = documents
+        self._inbox = inbox
         self._outbox = outbox
         self._results = results
         self._public_base_url = public_base_url
@@ -96,6 +102,7 @@ class Drafting:
         stored = await self._documents.get(ehr_id, encounter)
         if stored is None:
             run = self._run(ehr_id, encounter, request_id)
+            run.is_asked_for = True
             async for sentence in run.sentences():
                 yield sentence
             try:
@@ -120,7 +127,7 @@ class Drafting:
         run = self._running.get(key)
         if run is None:
             run = _Run()
-            run.task = asyncio.create_task(self._produce(run, ehr, encounter, request_id))
+            run.task = asyncio.create_task(self._produced(run, ehr, encounter, request_id))
             run.task.add_done_callback(lambda done: self._ended(key, run, done))
             self._running[key] = run
         return run
@@ -130,6 +137,22 @@ class Drafting:
         run.wake()
         if not done.cancelled():
             done.exception()  # marks it as seen: those who wait get it, and if nobody waits it is in the log
+
+    async def _produced(self, run: "_Run", ehr: Ehr, encounter: str, request_id: str) -> StoredDocument:
+        try:
+            return await self._produce(run, ehr, encounter, request_id)
+        except DraftingFailed as failure:
+            if failure.temporary and run.is_asked_for:
+                await self._try_later(ehr, encounter, request_id)
+            raise
+
+    async def _try_later(self, ehr: Ehr, encounter: str, request_id: str) -> None:
+        """Keep that a clinician waits for this document: no event of the EHR may ever ask for it again."""
+        event = NewEvent(ehr.id, _PAGE, 0, f"asked-{uuid.uuid4()}", EventKind.DRAFT, encounter, request_id)
+        try:
+            await self._inbox.store(await self._inbox.not_waiting([event]))
+        except (SecretError, SQLAlchemyError, OSError) as error:
+            log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, stage="try-later", error_type=type(error).__name__)
 
     async def _produce(self, run: "_Run", ehr: Ehr, encounter: str, request_id: str) -> StoredDocument:
         accept_request_id(request_id)
@@ -266,9 +289,13 @@ class Drafting:
 
 
 class _Run:
-    """A drafting in progress, which any number may watch from its first sentence."""
+    """A drafting in progress, which any number may watch from its first sentence.
+
+    ``is_asked_for`` says that a clinician waits for it.
+    """
 
     task: "asyncio.Task[StoredDocument]"
+    is_asked_for = False
 
     def __init__(self) -> None:
         self._sentences: list[CheckedSentence] = []
