@@ -215,6 +215,7 @@ def self_signed(path):
     return path
 
 
+@pytest.mark.requirement("b2", "", "a breaker for each EHR: opens after repeated failures of transport, probes by one")
 async def test_after_repeated_failures_a_server_is_left_alone_and_then_probed_by_one(monkeypatch):
     now, calls = [100.0], []
     monkeypatch.setattr("facade.ehr.outbound.Breaker", lambda: Breaker(lambda: now[0]))
@@ -238,6 +239,7 @@ async def test_after_repeated_failures_a_server_is_left_alone_and_then_probed_by
     assert sorted(type(one).__name__ for one in outcomes) == ["ConnectError", *["ServerPaused"] * 3]
 
 
+@pytest.mark.requirement("b2", "", "Retry-After honoured")
 async def test_a_server_that_asks_to_wait_is_left_alone(client, server):
     server.answers("503 Service Unavailable", ["Retry-After: 1", "Content-Length: 2"])
     assert (await client.get(server.origin)).status_code == 503
