@@ -93,7 +93,13 @@ async def every_route(facade):
 
 def routes_of(facade):
     """Return every address, with the name as each of its parameters, and its methods."""
-    (app,) = [cell.cell_contents for cell in build_app(facade).__closure__ if isinstance(cell.cell_contents, Litestar)]
+    # What stands around the application are closures and objects that hold it.
+    waiting = [build_app(facade)]
+    while not isinstance(waiting[0], Litestar):
+        one = waiting.pop(0)
+        waiting += [cell.cell_contents for cell in getattr(one, "__closure__", None) or ()]
+        waiting += getattr(one, "__dict__", {}).values()
+    (app,) = waiting[:1]
     found = [
         (route.path_format.format(**dict.fromkeys(route.path_parameters, NAME)), sorted(route.methods - {"OPTIONS"}))
         for route in app.routes
