@@ -21,7 +21,7 @@ from litestar.types import ControllerRouterHandler
 from facade.cds_hooks.services import SERVICES
 from facade.fhir.served import SERVED
 from facade.openapi_schemas import BUNDLE, CDS_REQUEST, FEEDBACK, FORM, OUTCOME, PARAMETERS, RESOURCE, SEARCH, TEXT
-from facade.operations.table import OPERATIONS
+from facade.operations.table import NOT_YET, OPERATIONS
 
 __all__ = ["describing", "description"]
 
@@ -125,6 +125,8 @@ def description(
 
 
 def _of(path: str) -> _Surface | None:
+    if path.rpartition("$")[2] in NOT_YET:
+        return None  # nor does the CapabilityStatement name them
     return next((it for start, it in _SURFACES.items() if path == start or path.startswith(f"{start}/")), None)
 
 
