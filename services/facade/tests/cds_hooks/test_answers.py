@@ -1,19 +1,45 @@
 """What was said at order-select is not said again at order-sign; what clinicians do with cards is kept."""
 
 import asyncio
+import io
+import logging
 
 import pytest
+import structlog
 from facade.resources.ids import patient_scope
+from service_runtime.log import configure_logging
 from sqlalchemy import text
 
 NOT_REPEATED = "health.preceptor.not-repeated"
 AT = "2026-11-25T10:00:00Z"
 
 
+@pytest.fixture
+def log_lines():
+    """Everything that would reach a log."""
+    lines = io.StringIO()
+    configure_logging("facade", logging.DEBUG)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines))
+    yield lines.getvalue
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
 async def kept(cds, ehr):
     return await cds.container.cds_hooks.cards.not_repeated(patient_scope("sandbox", f"Patient/{ehr.patient}"))
 
 
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@214",
+    "The value of an extension element MUST be a pre-coordinated JSON object",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@215",
+    "Extension structures SHOULD use a strategy for naming that ensures global uniqueness, such as "
+    "reverse-domain-name notation",
+)
 async def test_an_alert_of_order_select_is_not_repeated_at_order_sign_and_the_reason_is_kept(cds, ehr):
     draft = ehr.draft("Simvastatin", 80, 1)
     (shown,) = await cds.cards("order-select", ehr.request("order-select", draft))
@@ -82,6 +108,22 @@ async def test_the_same_service_says_the_same_again_with_the_same_card(cds, ehr)
 @pytest.mark.requirement(
     "e2", "", "Contexts as the hook library defines them: order-select has selections beside draftOrders."
 )
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@86",
+    "[When invoking the order-select hook the context field] `selections`[is] Optional",
+)
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@88",
+    "[When invoking the order-select hook if context field] `selections`[is populated it SHALL be t]he FHIR id of"
+    " the newly selected order(s) … [that] references FHIR resources in the `draftOrders` Bundle.",
+)
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@90",
+    "[When invoking the order-select hook the context field] `draftOrders`[is] REQUIRED",
+)
 async def test_order_select_is_about_what_is_selected_beside_the_other_drafts(cds, ehr):
     chosen, other = ehr.draft("Aspirin", 325, 1), ehr.draft("Warfarin", 500, 1)
     body = ehr.request("order-select", chosen, other, context={"selections": ["MedicationRequest/draft-aspirin"]})
@@ -91,7 +133,11 @@ async def test_order_select_is_about_what_is_selected_beside_the_other_drafts(cd
     assert any("warfarin" in card["detail"].lower() for card in cards), "but it is what the chosen one is beside"
     nothing = ehr.request("order-select", chosen, other, context={"selections": []})
     assert await cds.cards("order-select", nothing) == []
-    wrong = ehr.request("order-select", chosen, context={"selections": None})
+    third = ehr.draft("Simvastatin", 80, 1)
+    unsaid = ehr.request("order-select", chosen, other, third, context={"selections": None})
+    judged = " ".join(card["summary"].lower() for card in await cds.cards("order-select", unsaid))
+    assert "simvastatin" in judged, "without selections all are asked about"
+    wrong = ehr.request("order-select", chosen, context={"selections": "MedicationRequest/draft-aspirin"})
     assert (await cds.call("order-select", wrong)).status_code == 400
 
 
@@ -122,6 +168,26 @@ def accepted(card, *suggestions, **more):
     "[When sending a feedback object,] the acceptedSuggestions field is an array of json objects and is required "
     "[when feedback.outcome is accepted]",
 )
+@pytest.mark.requirement(
+    "e7",
+    "cds-hooks_2.0@154",
+    "The request to the feedback endpoint SHALL be an object containing an array [of "
+    "[Feedback](https://cds-hooks.hl7.org/2.0/#feedback) objects]",
+)
+@pytest.mark.requirement(
+    "e7",
+    "cds-hooks_2.0@162",
+    "[When sending an AcceptedSuggestion object], the id field is required [and SHALL be a] string data type "
+    "[containing] card.suggestion.uuid from the CDS Hooks response",
+)
+@pytest.mark.requirement(
+    "e7",
+    "cds-hooks_2.0@161",
+    "[When sending a feedback object,] the outcomeTimestamp field is required [and SHALL be a] string data type "
+    "[using the] [ISO8601](https://en.wikipedia.org/wiki/ISO_8601) representation of the date and time in "
+    "Coordinated Universal Time (UTC) when action was taken on the card, as profiled in [section 5.6 of "
+    "RFC3339](https://datatracker.ietf.org/doc/html/rfc3339#section-5.6)",
+)
 async def test_an_accepted_suggestion_is_kept_with_its_label(cds, card):
     chosen = card["suggestions"][0]["uuid"]
     answer = await cds.feedback("order-sign", accepted(card, chosen))
@@ -145,6 +211,17 @@ async def test_an_accepted_suggestion_is_kept_with_its_label(cds, card):
 )
 @pytest.mark.requirement(
     "e7", "cds-hooks_2.0@159", "[When sending a feedback object,] the overrideReason field is a overrideReason object"
+)
+@pytest.mark.requirement(
+    "e7",
+    "cds-hooks_2.0@165",
+    "[When sending a overrideReason object,] the reason field is required if user selected an override reason "
+    "from the list of reasons provided in the Card [and SHALL be a] coding object",
+)
+@pytest.mark.requirement(
+    "e7",
+    "cds-hooks_2.0@166",
+    "[When sending a overrideReason object,] the userComment field is a string data type",
 )
 async def test_an_override_is_kept_with_its_reason_and_comment(cds, card):
     reason = {"reason": card["overrideReasons"][0], "userComment": "Taken for years."}
@@ -199,6 +276,24 @@ async def test_feedback_that_is_none_is_refused_without_its_values(cds, card, ch
     assert answer.status_code == 400
     assert "Marked" not in answer.text
     assert "not-one" not in answer.text
+
+
+async def test_who_it_is_about_is_in_no_log_and_no_file(cds, ehr, log_lines, cds_settings, starter):
+    marked = ehr.draft("Simvastatin", 80, 1, note=[{"text": "Zebediahquill asked for it."}])
+    body = ehr.request("order-sign", marked)
+    body["prefetch"]["patient"]["name"] = [{"family": "Zebediahquill"}]
+    await cds.cards("order-sign", body)
+    await cds.call("order-sign", body | {"context": "Zebediahquill"})
+    await cds.call("order-sign", body, token="Zebediahquill.Zebediahquill.Zebediahquill")
+    starter.down = True
+    await cds.cards("order-sign", body)
+    lines = log_lines()
+    assert "cds.answered" in lines
+    assert "cds.client-refused" in lines
+    stored = b"".join(path.read_bytes() for path in cds_settings.ehrs_file.parent.glob("facade.sqlite3*"))
+    for word in ("Zebediahquill", "imvastatin", "patient-1", "stay-1", "dr-1"):
+        assert word not in lines
+        assert word.encode() not in stored
 
 
 async def test_what_a_clinician_wrote_is_sealed(cds, card, cds_settings):

@@ -243,6 +243,37 @@ async def post(
     "Signatures, as the lack of a cryptographic signature does not provide any integrity protection.",
 )
 @pytest.mark.requirement("e4", "", "A refusal is a bare 401.")
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@201",
+    "JWTs SHALL NOT be signed using the none algorithm, referred to in rfc7518 as unsecured JSON Web Signatures, "
+    "[and Services SHALL NOT accept these JWTs] as the lack of a cryptographic signature does not provide any "
+    "integrity protection.",
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@203",
+    "JWTs SHALL NOT be signed using any symmetric algorithm as these algorithms require the CDS Client and CDS "
+    "Service to share a private key in order to verify the signature",
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@184",
+    "[When sending a JWT header,] the typ field is required [and SHALL be a] string data type and SHALL be 'JWT'",
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@191",
+    "[When sending a JWT payload,] the iat field is required [and SHALL be a] number data type [containing] the "
+    'time at which this JWT was issued, expressed in seconds since the "Epoch" (1970-01-01T00:00:00Z UTC)',
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@190",
+    "[When sending a JWT payload,] the exp field is required [and SHALL be a] number data type [containing the] "
+    'expiration time integer for this authentication JWT, expressed in seconds since the "Epoch" '
+    "(1970-01-01T00:00:00Z UTC).",
+)
 async def test_no_forged_token_is_taken_and_no_body_is_read(cds, cds_client):
     cds_client.extra_keys = [P256.as_dict(private=False)]
     assert len(FORGED) >= 40
@@ -278,6 +309,24 @@ async def test_a_header_that_is_no_single_bearer_token_is_refused(cds, cds_clien
 )
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
 @pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@176",
+    "[If not using mutual TLS,] to enable the CDS Service to authenticate the identity of the CDS Client, CDS "
+    "Hooks uses digitally signed [JSON web tokens (JWT)](https://jwt.io/) "
+    "[(rfc7519)](https://tools.ietf.org/html/rfc7519)",
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@199",
+    "If the jku header field is ommitted, the CDS Client and CDS Service SHALL communicate the JWK Set out-of-band.",
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@205",
+    "At publication time of this specification, both ES384 and RS384 are RECOMMENDED for their regard within the "
+    "larger security industry, strength, and support across popular programming languages and libraries.",
+)
 async def test_a_right_token_is_taken(cds, ehr, cds_client, algorithm, listed):
     endpoint = f"{ehr.base}/cds-services/{PATH}"
     token = cds_client.token(PATH, algorithm, aud=[endpoint, "https://other.example.org"] if listed else endpoint)
@@ -342,6 +391,17 @@ async def test_where_used_tokens_cannot_be_remembered_none_is_taken(cds, cds_cli
     assert (status, asked) == (503, 0)
 
 
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@177",
+    "CDS Services SHOULD require authentication if invoking the service poses any risk of exposing sensitive data"
+    " to the caller.",
+)
+@pytest.mark.requirement(
+    "e4",
+    "cds-hooks_2.0@195",
+    "CDS Services SHOULD limit the CDS Clients they trust by maintaining an allowlist of iss and jku urls.",
+)
 async def test_an_ehr_without_registered_clients_cannot_call(facade_with, cds_settings, registered, cds_client):
     cds_settings.ehrs_file.write_text(json.dumps([{**registered, "cds_clients": []}]))
     async with facade_with() as cds:

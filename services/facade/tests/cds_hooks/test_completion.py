@@ -168,6 +168,17 @@ def searchset(*entries, **more):
     ids=["null", "outcome", "outcome inside", "fewer than total", "further page", "another patient", "entry no list",
          "history", "another resource", "list", "text"],
 )  # fmt: skip
+@pytest.mark.requirement(
+    "e5",
+    "cds-hooks_2.0@48",
+    "CDS Client MAY paginate prefetch results",
+)
+@pytest.mark.requirement(
+    "e5",
+    "cds-hooks_2.0@50",
+    "If the CDS Client encounters errors prefetching the requested data, OperationOutcome(s) SHOULD be used to "
+    "communicate those errors",
+)
 async def test_a_part_that_is_not_the_whole_answer_is_read_again(cds, ehr, sandbox, admitted, value):
     whole = ehr.request("order-sign")["prefetch"]
     prefetch = {**whole, "patient": {**whole["patient"], "id": admitted[0]}, "allergies": value}
@@ -207,6 +218,12 @@ async def test_a_token_for_another_patient_is_not_used(cds, ehr, sandbox, admitt
     assert (await cds.call("order-sign", body)).status_code == 412
 
 
+@pytest.mark.requirement(
+    "e5",
+    "cds-hooks_2.0@53",
+    "If the CDS Client has no data to populate a template prefetch key, the prefetch template key MUST have a "
+    "value of null.",
+)
 async def test_no_data_is_believed_where_we_may_not_look(cds, ehr, sandbox, admitted):
     whole = ehr.request("order-sign")["prefetch"]
     nothing = {**dict.fromkeys(whole), "patient": {**whole["patient"], "id": admitted[0]}}

@@ -22,6 +22,11 @@ import pytest
     "[Services SHALL return a HTTP] 200 ok [response to indicate] A successful response [to a discovery request]",
 )
 @pytest.mark.parametrize("path", ["/cds-services", "/cds-services/"])
+@pytest.mark.requirement(
+    "e1",
+    "cds-hooks_2.0@4",
+    "A CDS Service provider exposes its discovery endpoint at: {baseURL}/cds-services",
+)
 async def test_the_services_are_told_to_anybody(cds, path):
     answer = await cds.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
@@ -83,6 +88,26 @@ async def test_each_service_says_what_it_is(cds):
     "cds-hooks_2.0@59",
     "When context fields are used as tokens, their token name MUST be `context.name-of-the-field`",
 )
+@pytest.mark.requirement(
+    "e1",
+    "cds-hooks_2.0@29",
+    'If data is to be prefetched, the CDS Service registers a set of "prefetch templates" with the CDS Client… '
+    "[communicated] in the CDS Service discovery response.",
+)
+@pytest.mark.requirement(
+    "e1",
+    "cds-hooks_2.0@58",
+    "To reduce the implementation burden on CDS Clients that support CDS Services, this specification RECOMMENDS "
+    "that prefetch queries only use a subset of the full functionality available in the FHIR specification … "
+    "[that includes]: - instance level [read](https://www.hl7.org/fhir/http.html#read) interactions (for "
+    "resources with known ids such as `Patient`, `Practitioner`, or `Encounter`) - type level "
+    "[search](https://www.hl7.org/fhir/http.html#search) interactions; e.g. `patient={{context.patientId}}` - "
+    "Resource references (e.g. `patient={{context.patientId}}`) - token search parameters using equality (e.g. "
+    "`code=4548-4`) and ... the `:in` modifier (no other modifiers for token parameters) - date search parameters"
+    " on `date`, `dateTime`, `instant`, or `Period` types only, and using only the prefixes `eq`, `lt`, `gt`, "
+    "`ge`, `le` - the `_count` parameter to limit the number of results returned - the `_sort` parameter to allow"
+    " for most recent and first queries",
+)
 async def test_prefetch_templates_use_only_what_every_client_can_fill(cds):
     services = (await cds.get("/cds-services")).json()["services"]
     templates = [template for one in services for template in one.get("prefetch", {}).values()]
@@ -115,6 +140,14 @@ async def test_discovery_has_no_empty_element(cds):
 
 @pytest.mark.requirement("e5", "", "CORS.")
 @pytest.mark.parametrize("path", ["/cds-services", "/cds-services/order-sign", "/cds-services/order-sign/feedback"])
+@pytest.mark.requirement(
+    "e5",
+    "cds-hooks_2.0@208",
+    "CDS Services and browser-based CDS Clients will require CORS support. [Cross-origin resource sharing "
+    "(CORS)](https://www.w3.org/TR/cors/) is a [World Wide Web Consortium (W3C)](https://www.w3.org/Consortium/) "
+    "standard mechanism that uses additional HTTP headers to enable a web browser to gain permission to access "
+    "resources from an Internet domain different from that which the browser is currently accessing.",
+)
 async def test_a_page_of_another_origin_may_call(cds, path):
     asked = {"Origin": "https://ehr.example.org", "Access-Control-Request-Method": "POST",
              "Access-Control-Request-Headers": "authorization, content-type"}  # fmt: skip

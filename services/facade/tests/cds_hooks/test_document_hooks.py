@@ -68,6 +68,26 @@ async def test_open_findings_are_told_when_the_patient_is_viewed(cds, ehr, store
     "[When sending a Link object,] the appContext field is not valid for absolute links [in other words, when "
     "link.type is absolute appContext SHALL NOT be populated]",
 )
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@138",
+    "[When sending a Link object,] the label field is required [and SHALL be a] string data type",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@139",
+    "[When sending a Link object,] the url field is required [and SHALL be a] URL data type",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@141",
+    "[When sending a Link object,] the type field is required [and SHALL be a] string data type",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@146",
+    "[When sending a Link object,] the appContext field should only be valued if the link type is smart",
+)
 async def test_every_finding_has_a_smart_link_that_opens_exactly_it(cds, ehr, stored):
     await cds.container.documents.save(stored)
     for hook in ("patient-view", "encounter-discharge"):
@@ -136,6 +156,17 @@ async def test_instructions_that_are_not_drafted_are_no_silence(cds, ehr):
 
 
 @pytest.mark.requirement("e2", "", "encounter-discharge has an encounterId in its context.")
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@53",
+    "[When invoking the encounter-discharge hook the context field] `encounterId`[is] REQUIRED",
+)
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@55",
+    "[When invoking the encounter-discharge hook if context field] `encounterId`[is populated it SHALL be t]he "
+    "FHIR `Encounter.id` of the Encounter being ended",
+)
 async def test_a_discharge_without_an_encounter_is_refused(cds, ehr):
     body = ehr.request("encounter-discharge", context={"encounterId": None})
     assert (await cds.call("encounter-discharge", body)).status_code == 400

@@ -181,6 +181,30 @@ async def test_no_answer_has_a_null_or_an_empty_element(cds, everything):
     "[When sending an Action object and when the type attribute of the Action object is delete], the resourceID "
     "field SHOULD be provided",
 )
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@92",
+    "[When sending a card object,] the suggestion field allows a service to suggest a set of changes in the "
+    "context of the current activity [and is sent as a] array of "
+    "[suggestion](https://cds-hooks.hl7.org/2.0/#suggestion) [objects]",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@124",
+    "[When sending a Suggestion object,] the action field [SHALL be a] array of "
+    "[actions](https://cds-hooks.hl7.org/2.0/#action)",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@130",
+    "[When sending an Action object,] the resource field [SHALL be a] FHIR resource",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@133",
+    "[When sending an Action object and when the type attribute of the Action object is delete], [the resource "
+    "field SHALL NOT be used] to communicate a string of a FHIR id for delete suggestions",
+)
 async def test_a_smaller_dose_is_suggested_as_the_whole_order(found, ehr):
     more = {
         "note": [{"text": "As discussed."}], "authoredOn": "2026-11-25", "encounter": {"reference": "Encounter/stay-1"},
@@ -224,6 +248,30 @@ async def test_an_order_without_an_id_gets_no_suggestion(found, ehr):
     "e3",
     "cds-hooks_2.0@136",
     "[When sending card.overrideReason,] CDS Services MUST provide a human readable text in the display property",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@98",
+    "[When sending a card object,] the overrideReason field [SHALL be sent as a] array of "
+    "[coding](https://cds-hooks.hl7.org/2.0/#coding) [objects]",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@100",
+    "[When sending a card object,] if override reasons are present, the CDS Service MUST populate a display value"
+    " for each reason's [Coding](https://cds-hooks.hl7.org/2.0/#coding)",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@216",
+    "[When sending a coding object,] the code field is required [and SHALL be a] string data type",
+)
+@pytest.mark.requirement(
+    "e3",
+    "cds-hooks_2.0@219",
+    "[When sending a coding object,] the display field is human-readable display required [when] [Override "
+    "Reasons](https://cds-hooks.hl7.org/2.0/#overridereason) provided by CDS Service [are sent in "
+    "card.overrideReason and SHALL be a] string data type",
 )
 async def test_reasons_to_override_are_coded_and_readable(found, ehr):
     (card,) = await found(ehr.draft("Simvastatin", 80, 1))
@@ -336,6 +384,21 @@ async def test_the_plan_of_the_patient_is_looked_at(found, ehr):
         {"context": {"patientId": "patient-1", "draftOrders": {"resourceType": "Bundle"}}},
         {"prefetch": []},
     ],
+)
+@pytest.mark.requirement(
+    "e2", "cds-hooks-library_1.0.1@1", "[When invoking the order-sign hook the context field] `userId`[is] REQUIRED"
+)
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@13",
+    "[When invoking the order-sign hook the context field] `draftOrders`[is] REQUIRED",
+)
+@pytest.mark.requirement(
+    "e2",
+    "cds-hooks-library_1.0.1@15",
+    "[When invoking the order-sign hook if context field] `draftOrders`[is populated it SHALL be a] Bundle of "
+    "FHIR request resources with a draft status, representing orders that aren't yet signed from the current "
+    "ordering session.",
 )
 async def test_a_request_that_is_none_is_refused_without_its_values(cds, ehr, change):
     body = {**ehr.request("order-sign", ehr.draft("Simvastatin", 80, 1)), **change, "surname": "Marked"}

@@ -34,16 +34,16 @@ class DraftOrder:
 def draft_orders(request: HookRequest) -> tuple[DraftOrder, ...]:
     """Return the medication orders among ``context.draftOrders``; raise ``ValueError`` where that is no Bundle.
 
-    With order-select only those in ``context.selections`` are asked about, beside the others (hook library,
-    "order-select": the orders that are newly selected). Orders of other kinds are not what these services check.
+    With order-select only those in ``context.selections`` are asked about, beside the others; that field is optional
+    (hook library, "order-select"), and without it all are. Orders of other kinds are not what these services check.
     """
     bundle = request.context.get("draftOrders")
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise ValueError("context.draftOrders is not a Bundle")
     resources = [entry["resource"] for entry in bundle.get("entry", []) if isinstance(entry.get("resource"), dict)]
-    selections = request.context.get("selections")
-    if request.hook == "order-select" and not isinstance(selections, list):
-        raise ValueError("context.selections is missing")
+    selections = request.context.get("selections") if request.hook == "order-select" else None
+    if selections is not None and not isinstance(selections, list):
+        raise ValueError("context.selections is not a list")
     medications = _by_reference(resources, "Medication")
     found = []
     for number, resource in enumerate(resources):
@@ -51,11 +51,9 @@ def draft_orders(request: HookRequest) -> tuple[DraftOrder, ...]:
             continue
         named = resource if resource.get("id") else {**resource, "id": f"unnamed-{number}"}
         medication = order_medication(named, medications, MedicationChange.NEW)
-        chosen = not isinstance(selections, list) or request.hook != "order-select"
         reference = medication.source.reference
-        found.append(
-            DraftOrder(medication, resource, chosen or any(str(one).endswith(reference) for one in selections or ()))
-        )
+        chosen = selections is None or any(str(one).endswith(reference) for one in selections)
+        found.append(DraftOrder(medication, resource, chosen))
     return tuple(found)
 
 
