@@ -18,7 +18,7 @@ from facade.fhir.pages import Pages
 from facade.fhir.results import own_resources
 from facade.fhir.scopes import parse_scopes
 from facade.fhir.served import SERVED
-from facade.operations.table import advertised
+from facade.operations.table import OPERATIONS, advertised
 from facade.store.database import Database
 from facade.store.resources import Resources
 from fhir_support.errors import (
@@ -63,7 +63,7 @@ async def _answers(folder: Path, examples: Any) -> list[tuple[str, dict[str, Any
     server = Interactions(resources, Auditor(resources), Pages(resources))
     found = [answer async for answer in _asked(server, call)]
     await database.close()
-    found += [("metadata", capability_statement(BASE, advertised()))]
+    found += [("metadata", capability_statement(BASE, advertised(OPERATIONS)))]
     return found + [(f"outcome {kind.__name__}", kind().outcome()) for kind in ERRORS]
 
 

@@ -22,7 +22,8 @@ from facade.store.documents import Documents, DocumentStatus, Signature
 from facade.store.inbox import EventKind, Inbox, NewEvent
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Effect, Outbox
-from facade.store.resources import ResourceRow, Resources, TermRow
+from facade.store.resource_rows import ResourceRow, TermRow
+from facade.store.resources import Resources
 from facade.store.subscriptions import Arrival
 from facade.store.tables import Base, DocumentRow, InboxRow, OutboxRow
 from service_runtime.envelope import EnvelopeCipher
@@ -467,7 +468,7 @@ async def test_a_code_has_another_digest_for_every_tenant(database, resources):
     one = await resources.prepare("sandbox", task_of(), patient="anna", at=datetime.now(UTC))
     other = await resources.prepare("another", task_of(), patient="anna", at=datetime.now(UTC))
     assert not one.digests & other.digests
-    again = Resources(database, resources._cipher, resources._secrets, key="facade-phi", home=home)
+    again = Resources(database, resources._cipher, resources._cipher._store, key="facade-phi", home=home)
     assert (await again.prepare("sandbox", task_of(), patient="anna", at=datetime.now(UTC))).digests == one.digests
 
 

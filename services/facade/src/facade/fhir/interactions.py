@@ -12,16 +12,15 @@ from service_runtime.log import LogCode, log
 
 from facade.fhir.audit import Auditor, Call
 from facade.fhir.bundles import etag, history_bundle, http_date, search_bundle, self_link, shortened
-from facade.fhir.criteria import Criterion
+from facade.fhir.includes import included_resources, require_includes
 from facade.fhir.pages import PAGE_PARAMETER, Page, Pages
-from facade.fhir.search import Include, Search, parse_search
+from facade.fhir.search import parse_search
 from facade.fhir.served import SERVED
-from facade.fhir.terms import date_range, resource_terms
+from facade.fhir.terms import date_range
 from facade.store.resources import Found, Resources, StoredResource
 
 __all__ = ["Answer", "Interactions"]
 
-_MAX_INCLUDED = 500
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,8 +79,7 @@ class Interactions:
         if page is not None:
             pairs, strict = page.pairs, page.strict
         search = parse_search(resource_type, pairs, access.home, strict=strict)
-        for include in (*search.includes, *search.revincludes):
-            self._require_include(call, include, reverse=include in search.revincludes)
+        require_includes(access, search)
         counting = search.summary.kind == "count" or search.count == 0
         found = await self._resources.search(
             access.ehr_id,
@@ -94,7 +92,7 @@ class Interactions:
             total=search.total or counting,
         )
         found = self._seen(call, found, "s")
-        included = await self._included(call, search, found.resources)
+        included = await included_resources(self._resources, access, search, found.resources)
         text = self_link("", resource_type, search.pairs).removeprefix("/")
         await self._auditor.query(call, "search", text, [*found.resources, *included])
         links = {"self": self_link(call.base, resource_type, search.pairs)}
@@ -162,56 +160,6 @@ class Interactions:
             return found
         log(LogCode.REQUEST_FAILED, reason="fhir-index-disagrees", count=len(found.resources) - len(seen))
         return Found(seen, more=False, total=None)
-
-    def _require_include(self, call: Call, include: Include, *, reverse: bool) -> None:
-        """Raise ``Forbidden`` unless the caller may have what an include would bring along."""
-        if reverse:
-            call.access.require("s", include.source)
-        elif include.target is not None:
-            call.access.require("r", include.target)
-
-    async def _included(
-        self, call: Call, search: Search, matches: Sequence[StoredResource]
-    ) -> tuple[StoredResource, ...]:
-        """Return what the includes bring along, each resource once and none that is a match."""
-        access, home = call.access, call.access.home
-        names = {f"{one.resource_type}/{one.id}" for one in matches}
-        wanted: dict[str, set[str]] = {}
-        for include in search.includes:
-            for match in matches:
-                for term in resource_terms(match.resource, home):
-                    kind, _, identifier = term[-1].partition("/")
-                    fits = include.target in (None, kind) and kind in SERVED
-                    if term[:2] == (include.code, "reference") and fits and term[-1] not in names:
-                        wanted.setdefault(kind, set()).add(identifier)
-        found: dict[str, StoredResource] = {}
-        for kind, identifiers in wanted.items():
-            by_id = Criterion("_id", ids=tuple(sorted(identifiers)))
-            await self._include(call, kind, "r", by_id, found)
-        for include in search.revincludes if names else ():
-            terms = tuple((include.code, "reference", name) for name in sorted(names))
-            await self._include(call, include.source, "s", Criterion(include.code, terms), found)
-        return tuple(
-            one for name, one in found.items() if name not in names and access.sees(one.resource, "rs", one.about)
-        )
-
-    async def _include(
-        self, call: Call, resource_type: str, letter: str, criterion: Criterion, found: dict[str, StoredResource]
-    ) -> None:
-        limits = call.access.limits(letter, resource_type)
-        if not limits:
-            return
-        part = await self._resources.search(
-            call.access.ehr_id,
-            resource_type,
-            limits=limits,
-            criteria=(criterion,),
-            count=_MAX_INCLUDED,
-            total=False,
-        )
-        found.update((f"{one.resource_type}/{one.id}", one) for one in part.resources)
-        if part.more or len(found) > _MAX_INCLUDED:
-            raise BadRequest("The includes are too many; ask for fewer resources with _count.")
 
 
 def _require_served(resource_type: str) -> None:

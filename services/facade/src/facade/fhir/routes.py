@@ -1,31 +1,32 @@
 """Every route below ``/fhir``; ``facade.fhir.tenants`` says how addresses are written."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
-from fhir_support.errors import (
-    BadRequest,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
-    NotSupported,
-    UnsupportedMediaType,
-)
+from fhir_support.errors import MethodNotAllowed, NotSupported, UnsupportedMediaType
 from fhir_support.r4 import dump
 from litestar import Request, Response, get, post, route
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from facade.container import Container, ContainerOf, RequestId
-from facade.fhir.access import authorize
-from facade.fhir.audit import Auditor, Call
+from facade.container import ContainerOf, RequestId
 from facade.fhir.batch import run_batch
 from facade.fhir.capability import AdvertisedOperation, capability_statement
-from facade.fhir.interactions import Answer, Interactions
+from facade.fhir.interactions import Answer
 from facade.fhir.negotiation import FHIR_JSON, is_strict, require_json, without_form
-from facade.fhir.pages import Pages
+from facade.fhir.serving import (
+    answered,
+    call_of,
+    dispatch,
+    interactions_of,
+    media_type,
+    pairs_of,
+    query_pairs,
+    recorded,
+    response,
+    with_refusals,
+)
 from facade.fhir.smart_configuration import smart_configuration
 from facade.fhir.tenants import home_of, request_base
 
@@ -37,13 +38,6 @@ _FORM = "application/x-www-form-urlencoded"
 _JSON_BODIES = frozenset({"application/fhir+json", "application/json"})
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 _READING = [HttpMethod.GET, HttpMethod.HEAD]
-
-
-async def call_of(request: _Request, container: Container, ehr_id: str, request_id: str) -> Call:
-    """Authorize the request, before anything else of it is looked at; raise what ``authorize`` does."""
-    access = await authorize(container, ehr_id, request.headers.get("authorization"))
-    base = request_base(request, container.settings.public_base_url)
-    return Call(access, base, request_id, request.client.host if request.client else None)
 
 
 def route_handlers(operations: Sequence[AdvertisedOperation] = ()) -> list[HTTPRouteHandler]:
@@ -77,7 +71,7 @@ async def read(
     request_id: RequestId,
 ) -> Response[bytes]:
     """Read a resource; with If-None-Match or If-Modified-Since only when it is another."""
-    return await _answered(request, container, ehr_id, request_id, (resource_type, resource_id))
+    return await answered(request, container, ehr_id, request_id, (resource_type, resource_id))
 
 
 @route(
@@ -96,7 +90,7 @@ async def vread(
 ) -> Response[bytes]:
     """Read one version of a resource."""
     path = (resource_type, resource_id, "_history", version)
-    return await _answered(request, container, ehr_id, request_id, path)
+    return await answered(request, container, ehr_id, request_id, path)
 
 
 @route(
@@ -111,7 +105,7 @@ async def history_instance(
     request_id: RequestId,
 ) -> Response[bytes]:
     """Return the versions of a resource."""
-    return await _answered(request, container, ehr_id, request_id, (resource_type, resource_id, "_history"))
+    return await answered(request, container, ehr_id, request_id, (resource_type, resource_id, "_history"))
 
 
 @route("/fhir/{ehr_id:str}/{resource_type:str}/_history", http_method=_READING, name="history-type")
@@ -123,7 +117,7 @@ async def history_type(
     request_id: RequestId,
 ) -> Response[bytes]:
     """Return the versions of every resource of a type."""
-    return await _answered(request, container, ehr_id, request_id, (resource_type, "_history"))
+    return await answered(request, container, ehr_id, request_id, (resource_type, "_history"))
 
 
 @route("/fhir/{ehr_id:str}/{resource_type:str}", http_method=_READING, name="search-type")
@@ -135,7 +129,7 @@ async def search_type(
     request_id: RequestId,
 ) -> Response[bytes]:
     """Search a type."""
-    return await _answered(request, container, ehr_id, request_id, (resource_type,))
+    return await answered(request, container, ehr_id, request_id, (resource_type,))
 
 
 @post("/fhir/{ehr_id:str}/{resource_type:str}/_search", status_code=200, name="search-type-by-post")
@@ -148,12 +142,12 @@ async def search_by_post(
 ) -> Response[bytes]:
     """Search a type by a form, which keeps what is searched for out of addresses."""
     call = await call_of(request, container, ehr_id, request_id)
-    if _media_type(request) != _FORM:
+    if media_type(request) != _FORM:
         raise UnsupportedMediaType(f"A search by POST is sent as {_FORM}.")
-    pairs = [*query_pairs(request), *_pairs(await request.body())]
+    pairs = [*query_pairs(request), *pairs_of(await request.body())]
     require_json(request.headers.get("accept"), pairs)
     strict = is_strict(request.headers.get("prefer"))
-    return await _recorded(
+    return await recorded(
         container,
         call,
         (resource_type,),
@@ -168,18 +162,18 @@ async def batch(
     """Serve a batch of reads."""
     call = await call_of(request, container, ehr_id, request_id)
     require_json(request.headers.get("accept"), query_pairs(request))
-    if _media_type(request) not in _JSON_BODIES:
+    if media_type(request) not in _JSON_BODIES:
         raise UnsupportedMediaType("A batch is sent as application/fhir+json.")
     strict = is_strict(request.headers.get("prefer"))
 
     async def one(path: tuple[str, ...], pairs: _Pairs, headers: Mapping[str, str]) -> Answer:
         require_json(None, pairs)
-        interactions = _interactions(container)
-        return await _with_refusals(
-            container, call, path, _dispatch(interactions, call, path, without_form(pairs), headers, strict=strict)
+        interactions = interactions_of(container)
+        return await with_refusals(
+            container, call, path, dispatch(interactions, call, path, without_form(pairs), headers, strict=strict)
         )
 
-    return _response(Answer(200, await run_batch(await request.body(), one)))
+    return response(Answer(200, await run_batch(await request.body(), one)))
 
 
 @get("/fhir/{ehr_id:str}", name="search-system")
@@ -219,93 +213,3 @@ _handlers: list[HTTPRouteHandler] = [
     search_system,
     write,
 ]
-
-
-def query_pairs(request: _Request) -> _Pairs:
-    """Return the parameters of the address; raise ``BadRequest`` when they are not UTF-8."""
-    return _pairs(request.scope["query_string"])
-
-
-def _pairs(raw: bytes) -> _Pairs:
-    try:
-        return parse_qsl(
-            raw.decode("utf-8"), keep_blank_values=True, errors="strict", encoding="utf-8", max_num_fields=100
-        )
-    except ValueError:
-        raise BadRequest("The parameters cannot be read.") from None
-
-
-async def _answered(
-    request: _Request, container: Container, ehr_id: str, request_id: str, path: tuple[str, ...]
-) -> Response[bytes]:
-    call = await call_of(request, container, ehr_id, request_id)
-    pairs = query_pairs(request)
-    require_json(request.headers.get("accept"), pairs)
-    strict = is_strict(request.headers.get("prefer"))
-    headers = {
-        name: request.headers[name] for name in ("If-None-Match", "If-Modified-Since") if name in request.headers
-    }
-    return await _recorded(
-        container, call, path, lambda one: _dispatch(one, call, path, without_form(pairs), headers, strict=strict)
-    )
-
-
-async def _dispatch(
-    interactions: Interactions,
-    call: Call,
-    path: tuple[str, ...],
-    pairs: _Pairs,
-    headers: Mapping[str, str],
-    *,
-    strict: bool,
-) -> Answer:
-    """Serve one GET below the base; the same whether it came alone or in a batch."""
-    match path:
-        case (resource_type,):
-            return await interactions.search(call, resource_type, pairs, strict=strict)
-        case (resource_type, "_history"):
-            return await interactions.history(call, resource_type, None, pairs, strict=strict)
-        case (resource_type, resource_id, "_history"):
-            return await interactions.history(call, resource_type, resource_id, pairs, strict=strict)
-        case (resource_type, resource_id) | (resource_type, resource_id, "_history", _):
-            return await interactions.read(
-                call,
-                resource_type,
-                resource_id,
-                version=path[3] if len(path) > 2 else None,
-                pairs=pairs,
-                strict=strict,
-                if_none_match=headers.get("If-None-Match"),
-                if_modified_since=headers.get("If-Modified-Since"),
-            )
-    raise NotFound
-
-
-async def _recorded(
-    container: Container, call: Call, path: tuple[str, ...], serve: Callable[[Interactions], Awaitable[Answer]]
-) -> Response[bytes]:
-    return _response(await _with_refusals(container, call, path, serve(_interactions(container))))
-
-
-async def _with_refusals(container: Container, call: Call, path: tuple[str, ...], answer: Awaitable[Answer]) -> Answer:
-    """Return the answer; that a known client was refused is recorded like what it was given."""
-    try:
-        return await answer
-    except Forbidden:
-        kind = ("search", "history-type" if path[-1] == "_history" else "read", "history-instance", "vread")
-        interaction = kind[len(path) - 1]
-        await Auditor(container.resources).refused(call, interaction, "/".join(path))
-        raise
-
-
-def _interactions(container: Container) -> Interactions:
-    return Interactions(container.resources, Auditor(container.resources), Pages(container.resources))
-
-
-def _response(answer: Answer) -> Response[bytes]:
-    body = b"" if answer.body is None else dump(answer.body)
-    return Response(body, status_code=answer.status, media_type=FHIR_JSON, headers=dict(answer.headers))
-
-
-def _media_type(request: _Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -5,61 +5,29 @@ A row is one version. What a resource says is sealed for its patient; what it ca
 names nor codes nor references. The dates in the index are the moments at which we wrote.
 """
 
-import asyncio
-import hashlib
 import hmac
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from advanced_alchemy.types import BigIntIdentity
 from fhir_support.identifiers import deterministic_id
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretStore
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    String,
-    UniqueConstraint,
-    and_,
-    false,
-    func,
-    insert,
-    or_,
-    select,
-    true,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, func, insert, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
-from facade.fhir.criteria import Criterion, DateTest, Limit
+from facade.fhir.criteria import Criterion, Limit
 from facade.fhir.home import Home
 from facade.fhir.served import SERVED
-from facade.fhir.terms import COMPARTMENT, DateRange, Term, patients_of, resource_dates, resource_terms
+from facade.fhir.terms import COMPARTMENT, DateRange, patients_of, resource_dates, resource_terms
 from facade.resources.ids import patient_scope
 from facade.store.database import Database
-from facade.store.tables import Base
+from facade.store.resource_index import IndexKeys, digest, meets, within
+from facade.store.resource_rows import DateRow, ResourceRow, TermRow
 
-__all__ = [
-    "DateRow",
-    "Found",
-    "IndexKeyRow",
-    "Order",
-    "Place",
-    "Prepared",
-    "ResourceRow",
-    "Resources",
-    "StoredResource",
-    "TermRow",
-]
+__all__ = ["Found", "Order", "Place", "Prepared", "Resources", "StoredResource"]
 
 Order = Literal["kept", "oldest", "newest"]
 """``kept`` is the order in which versions were kept: what changes while pages are turned comes again, and nothing is
@@ -68,59 +36,7 @@ missed. The others go by ``_lastUpdated``."""
 Place = tuple[int, int]
 """Where a version stands in every order: when it was updated, and its sequence."""
 
-_DIGEST_BYTES = 16
-_KEY_TTL_S = 300.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class ResourceRow(Base):
-    """One version of one resource; ``content`` is a keyed digest of what it says."""
-
-    __tablename__ = "fhir_resource"
-    __table_args__ = (
-        UniqueConstraint("ehr_id", "resource_type", "resource_id", "version"),
-        Index("ix_fhir_resource_current", "ehr_id", "resource_type", "is_current", "sequence"),
-    )
-
-    sequence: Mapped[int] = mapped_column(BigIntIdentity, primary_key=True, autoincrement=True)
-    ehr_id: Mapped[str] = mapped_column(String(32))
-    resource_type: Mapped[str] = mapped_column(String(32))
-    resource_id: Mapped[str] = mapped_column(String(64))
-    version: Mapped[int]
-    is_current: Mapped[bool]
-    updated_ms: Mapped[int] = mapped_column(BigInteger)
-    content: Mapped[bytes] = mapped_column(LargeBinary)
-    scope: Mapped[str] = mapped_column(String(36))
-    sealed: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class TermRow(Base):
-    """One thing a version can be found by."""
-
-    __tablename__ = "fhir_term"
-
-    digest: Mapped[bytes] = mapped_column(LargeBinary(_DIGEST_BYTES), primary_key=True)
-    resource: Mapped[int] = mapped_column(BigInteger, ForeignKey("fhir_resource.sequence"), primary_key=True)
-
-
-class DateRow(Base):
-    """One date a version can be found by, in microseconds since 1970, ``high`` not included."""
-
-    __tablename__ = "fhir_date"
-
-    resource: Mapped[int] = mapped_column(BigInteger, ForeignKey("fhir_resource.sequence"), primary_key=True)
-    code: Mapped[str] = mapped_column(String(32), primary_key=True)
-    low: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    high: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-
-
-class IndexKeyRow(Base):
-    """The wrapped key of a tenant's digests."""
-
-    __tablename__ = "fhir_index_key"
-
-    ehr_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    wrapped: Mapped[str] = mapped_column(String(512))
 
 
 @dataclass(frozen=True)
@@ -168,11 +84,8 @@ class Resources:
     ) -> None:
         self._database = database
         self._cipher = cipher
-        self._secrets = secrets
-        self._transit_key = key
+        self._keys = IndexKeys(database, secrets, key)
         self._home = home
-        self._keys: dict[str, tuple[float, bytes]] = {}
-        self._lock = asyncio.Lock()
 
     async def prepare(self, ehr_id: str, resource: Mapping[str, Any], *, patient: str | None, at: datetime) -> Prepared:
         """Seal and index ``resource``, which has its ``id``; ``patient`` is whom it is about, by id or reference.
@@ -180,7 +93,7 @@ class Resources:
         Sealing may call the secret store, which must not happen while the database is locked.
         """
         home = self._home(ehr_id)
-        key = await self._key(ehr_id)
+        key = await self._keys.of(ehr_id)
         resource_type, resource_id = str(resource["resourceType"]), str(resource["id"])
         about = patients_of(resource, home)
         owner = home.patient(patient)
@@ -198,7 +111,7 @@ class Resources:
             hmac.digest(key, b"content\n" + plain, "sha256"),
             scope,
             await self._cipher.seal(plain, scope=scope, aad=_place(ehr_id, resource_type, resource_id)),
-            frozenset(_digest(key, resource_type, term) for term in terms),
+            frozenset(digest(key, resource_type, term) for term in terms),
             frozenset(resource_dates(body)),
         )
 
@@ -295,13 +208,13 @@ class Resources:
         total: bool = True,
     ) -> Found:
         """Return the newest versions that meet ``criteria`` within ``limits``; ``after`` is the last one seen."""
-        key = await self._key(ehr_id)
+        key = await self._keys.of(ehr_id)
         where = and_(
             ResourceRow.ehr_id == ehr_id,
             ResourceRow.resource_type == resource_type,
             ResourceRow.is_current.is_(True),
-            *(_condition(key, resource_type, one) for one in criteria),
-            _within(key, resource_type, limits),
+            *(meets(key, resource_type, one) for one in criteria),
+            within(key, resource_type, limits),
         )
         return await self._page(where, count=count, after=after, order=order, total=total)
 
@@ -317,19 +230,19 @@ class Resources:
         after: Place | None = None,
     ) -> Found:
         """Return versions within ``limits``, the newest first: of one resource, or of the type."""
-        key = await self._key(ehr_id)
+        key = await self._keys.of(ehr_id)
         where = and_(
             ResourceRow.ehr_id == ehr_id,
             ResourceRow.resource_type == resource_type,
             true() if resource_id is None else ResourceRow.resource_id == resource_id,
             true() if since is None else ResourceRow.updated_ms >= (since - _EPOCH) // timedelta(milliseconds=1),
-            _within(key, resource_type, limits),
+            within(key, resource_type, limits),
         )
         return await self._page(where, count=count, after=after, order="newest", total=True)
 
     async def derived_key(self, ehr_id: str, purpose: str) -> bytes:
         """Return a key of the tenant for another purpose than the index."""
-        return hmac.digest(await self._key(ehr_id), f"derived\n{purpose}".encode(), "sha256")
+        return hmac.digest(await self._keys.of(ehr_id), f"derived\n{purpose}".encode(), "sha256")
 
     async def _page(
         self, where: ColumnElement[bool], *, count: int, after: Place | None, order: Order, total: bool
@@ -358,26 +271,6 @@ class Resources:
         about = frozenset(content["about"])
         return StoredResource(row.resource_type, row.resource_id, row.version, updated, resource, about, place)
 
-    async def _key(self, ehr_id: str) -> bytes:
-        """Return the tenant's key; it is made at the first use and forgotten after a while, so that a lost secret
-        store stops search as it stops decryption."""
-        async with self._lock:
-            held = self._keys.get(ehr_id)
-            if held is not None and time.monotonic() < held[0]:
-                return held[1]
-            context = f"fhir-index|{ehr_id}".encode()
-            async with self._database.reading() as session:
-                row = await session.get(IndexKeyRow, ehr_id)
-            if row is None:
-                new = await self._secrets.new_data_key(self._transit_key, context)
-                async with self._database.session() as session:
-                    await self._database.insert_new(session, IndexKeyRow, {"ehr_id": ehr_id, "wrapped": new.wrapped})
-                async with self._database.reading() as session:
-                    row = await session.get_one(IndexKeyRow, ehr_id)
-            key = await self._secrets.unwrap_data_key(self._transit_key, row.wrapped, context)
-            self._keys[ehr_id] = (time.monotonic() + _KEY_TTL_S, key)
-            return key
-
 
 def _own_meta(resource: Mapping[str, Any]) -> dict[str, Any]:
     """What ``meta`` says beside version and time, which are the store's to say."""
@@ -387,53 +280,3 @@ def _own_meta(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 def _place(ehr_id: str, resource_type: str, resource_id: str) -> str:
     return f"fhir_resource.sealed/{ehr_id}/{resource_type}/{resource_id}"
-
-
-def _digest(key: bytes, resource_type: str, term: Term) -> bytes:
-    text = json.dumps([resource_type, *term], ensure_ascii=False)
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()[:_DIGEST_BYTES]
-
-
-def _within(key: bytes, resource_type: str, limits: Iterable[Limit]) -> ColumnElement[bool]:
-    found = []
-    for limit in limits:
-        parts = [_condition(key, resource_type, one) for one in limit.criteria]
-        if limit.patient is not None:
-            parts.append(_has_term(key, resource_type, [(COMPARTMENT, limit.patient)]))
-        found.append(and_(true(), *parts))
-    return or_(false(), *found)
-
-
-def _condition(key: bytes, resource_type: str, criterion: Criterion) -> ColumnElement[bool]:
-    if criterion.code == "_id":
-        return ResourceRow.resource_id.in_(criterion.ids)
-    if criterion.code == "_lastUpdated":
-        low = ResourceRow.updated_ms * 1_000
-        return or_(false(), *(_comparison(test, low, low + 1_000) for test in criterion.dates))
-    if criterion.dates:
-        tests = or_(*(_comparison(test, DateRow.low, DateRow.high) for test in criterion.dates))
-        held = select(DateRow.resource).where(DateRow.code == criterion.code, tests)
-        return ResourceRow.sequence.in_(held)
-    return _has_term(key, resource_type, criterion.terms)
-
-
-def _has_term(key: bytes, resource_type: str, terms: Iterable[Term]) -> ColumnElement[bool]:
-    digests = [_digest(key, resource_type, term) for term in terms]
-    return ResourceRow.sequence.in_(select(TermRow.resource).where(TermRow.digest.in_(digests)))
-
-
-def _comparison(test: DateTest, low: Any, high: Any) -> ColumnElement[bool]:
-    """``DateTest.holds``, as the database evaluates it."""
-    span = test.span
-    inside = and_(span.low <= low, high <= span.high)
-    compared: dict[str, ColumnElement[bool]] = {
-        "eq": inside,
-        "ne": ~inside,
-        "gt": high > span.high,
-        "ge": or_(high > span.high, inside),
-        "lt": low < span.low,
-        "le": or_(low < span.low, inside),
-        "sa": low >= span.high,
-        "eb": high <= span.low,
-    }
-    return compared[test.prefix]
