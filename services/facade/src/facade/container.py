@@ -148,7 +148,6 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         database=database,
         documents=documents,
         inbox=inbox,
-        inbox=inbox,
         outbox=outbox,
         results=results,
         public_base_url=settings.public_base_url,
