@@ -75,6 +75,9 @@ async def test_everything_it_names_answers_and_what_it_does_not_name_is_refused(
         for method, way in (("POST", kind), ("PUT", path), ("PATCH", path), ("DELETE", path)):
             assert (await endpoint.ask(way, "system/*.cruds", method=method)).status_code == 405
     assert {one["code"] for one in rest["interaction"]} == {"batch"}
+    for one in rest.get("operation", []):
+        assert (await endpoint.ask(f"${one['name']}", method="POST")).status_code == 401
+        assert (await endpoint.ask(f"${one['name']}", "system/Device.s", method="POST")).status_code != 404
 
 
 @pytest.mark.requirement(
