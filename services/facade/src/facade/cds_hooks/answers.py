@@ -1,7 +1,7 @@
 """From alerts to the answer: what was said at order-select is not said again at order-sign, and every card is kept."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.cds_hooks.alerts import Alert
 from facade.resources.ids import patient_scope
-from facade.store.cds_cards import CdsCards, KeptCard
+from facade.store.cds_cards import CdsCards, KeptCard, SaidBefore
 
 __all__ = ["NOT_REPEATED", "Answers"]
 
@@ -38,8 +38,7 @@ class Answers:
         matters more than that it can be counted.
         """
         try:
-            before = await self._before(ehr_id, service, alerts)
-            await self._keep(ehr_id, service, patient_id, alerts, before, request_id)
+            before = await self._keep(ehr_id, service, patient_id, alerts, request_id)
         except (SQLAlchemyError, SecretError, OSError) as error:
             log(LogCode.REQUEST_FAILED, level=logging.ERROR, stage="cds-cards", error_type=type(error).__name__)
             return _body([_without_ids(alert.card) for alert in alerts])
@@ -50,25 +49,13 @@ class Answers:
         log(LogCode.CDS_ANSWERED, ehr=ehr_id, kind=service, count=len(shown))
         return _body(shown, {NOT_REPEATED: left_out} if left_out else None)
 
-    async def _before(self, ehr_id: str, service: str, alerts: Sequence[Alert]) -> dict[str, str]:
-        """Return the cards that the clinician has seen of these alerts, by alert key."""
-        earlier = _SAID_BEFORE.get(service)
-        keys = [alert.key for alert in alerts if not alert.repeatable]
-        if earlier is None or not keys:
-            return {}
-        return dict(await self._cards.shown_before(ehr_id, earlier, keys, datetime.now(UTC) - _REMEMBERED))
-
     async def _keep(
-        self,
-        ehr_id: str,
-        service: str,
-        patient_id: str,
-        alerts: Sequence[Alert],
-        before: dict[str, str],
-        request_id: str,
-    ) -> None:
+        self, ehr_id: str, service: str, patient_id: str, alerts: Sequence[Alert], request_id: str
+    ) -> Mapping[str, str]:
+        """Keep every card; return those the clinician has seen before, by alert key."""
         scope = patient_scope(ehr_id, f"Patient/{patient_id}")
-        await self._cards.keep(
+        earlier = _SAID_BEFORE.get(service)
+        return await self._cards.keep(
             [
                 KeptCard(
                     id=alert.card["uuid"],
@@ -79,11 +66,11 @@ class Answers:
                     kind=alert.kind,
                     request_id=request_id,
                     content={"card": alert.card, "about": dict(alert.about)},
-                    repeat_of=before.get(alert.key),
-                    reason=_REASON if alert.key in before else None,
+                    once=not alert.repeatable,
                 )
                 for alert in alerts
-            ]
+            ],
+            SaidBefore(earlier, datetime.now(UTC) - _REMEMBERED, _REASON) if earlier else None,
         )
 
 

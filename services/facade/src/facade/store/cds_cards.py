@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from facade.store.database import Database
 from facade.store.tables import Base
 
-__all__ = ["CardFeedback", "CdsCardRow", "CdsCards", "CdsFeedbackRow", "KeptCard", "ShownCard"]
+__all__ = ["CardFeedback", "CdsCardRow", "CdsCards", "CdsFeedbackRow", "KeptCard", "SaidBefore", "ShownCard"]
 
 
 class CdsCardRow(Base):
@@ -55,7 +55,10 @@ class CdsFeedbackRow(Base):
 
 @dataclass(frozen=True)
 class KeptCard:
-    """A card to keep: ``content`` is the card with the claim and facts behind it, so that feedback has its label."""
+    """A card to keep: ``content`` is the card with the claim and facts behind it, so that feedback has its label.
+
+    ``once`` ones are left out of the answer when the same alert was shown before.
+    """
 
     id: str
     ehr_id: str
@@ -65,8 +68,16 @@ class KeptCard:
     kind: str
     request_id: str
     content: Mapping[str, Any]
-    repeat_of: str | None = None
-    reason: str | None = None
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class SaidBefore:
+    """Which alerts need not be said again: those that ``service`` has shown since ``since``; ``reason`` is kept."""
+
+    service: str
+    since: datetime
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -96,30 +107,33 @@ class CdsCards:
         self._database = database
         self._cipher = cipher
 
-    async def keep(self, cards: Sequence[KeptCard]) -> None:
-        """Keep cards; one that is known already is only shown again."""
+    async def keep(self, cards: Sequence[KeptCard], before: SaidBefore | None = None) -> Mapping[str, str]:
+        """Keep cards; one that is known already is only shown again.
+
+        Returns, by alert key, the ids of the cards that had said ``before`` what is to be said once. One transaction
+        looks and keeps, so that what is kept of an answer is what the answer says.
+        """
         if not cards:
-            return
+            return {}
         now = datetime.now(UTC)
         rows = [await self._row(card, now) for card in cards]
+        once = [card.alert_key for card in cards if card.once]
         async with self._database.session() as session:
+            earlier: dict[str, str] = {}
+            if before is not None and once:
+                query = select(CdsCardRow.alert_key, CdsCardRow.id).where(
+                    CdsCardRow.ehr_id == cards[0].ehr_id,
+                    CdsCardRow.alert_key.in_(once),
+                    CdsCardRow.service == before.service,
+                    CdsCardRow.repeat_of.is_(None),
+                    CdsCardRow.shown_at >= before.since,
+                )
+                earlier = {row.alert_key: row.id for row in await session.execute(query)}
+                for row in rows:
+                    if row["alert_key"] in earlier:
+                        row |= {"repeat_of": earlier[row["alert_key"]], "reason": before.reason}
             await self._database.insert_or_update(session, CdsCardRow, rows, key="id", update=("shown_at",))
-
-    async def shown_before(
-        self, ehr_id: str, service: str, alert_keys: Sequence[str], since: datetime
-    ) -> Mapping[str, str]:
-        """Return the ids of the cards that ``service`` has shown for these alerts since then, by alert key."""
-        if not alert_keys:
-            return {}
-        query = select(CdsCardRow.alert_key, CdsCardRow.id).where(
-            CdsCardRow.ehr_id == ehr_id,
-            CdsCardRow.alert_key.in_(alert_keys),
-            CdsCardRow.service == service,
-            CdsCardRow.repeat_of.is_(None),
-            CdsCardRow.shown_at >= since,
-        )
-        async with self._database.reading() as session:
-            return {row.alert_key: row.id for row in await session.execute(query)}
+        return earlier
 
     async def shown(self, ehr_id: str, service: str, ids: Sequence[str]) -> Mapping[str, ShownCard]:
         """Return those of ``ids`` that ``service`` has shown to this EHR, by id."""
@@ -186,8 +200,8 @@ class CdsCards:
             "service": card.service,
             "alert_key": card.alert_key,
             "kind": card.kind,
-            "repeat_of": card.repeat_of,
-            "reason": card.reason,
+            "repeat_of": None,
+            "reason": None,
             "request_id": card.request_id,
             "sealed": sealed,
             "shown_at": now,
