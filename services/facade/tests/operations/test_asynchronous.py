@@ -1,10 +1,12 @@
 """``Prefer: respond-async``: accepted, asked for, and fetched by the client that began it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
 from facade.fhir.tenants import home_of
+from facade.operations.prepared import Prepared
 from facade.operations.worker import JobWorker
 from facade.store.jobs import JobRow
 from fhir_support.r4 import validated
@@ -128,6 +130,27 @@ async def test_a_failure_is_a_result_and_what_is_given_up_says_so(begin, work, a
     (entry,) = given_up.json()["entry"]
     assert entry["response"]["status"].startswith("503") and "resource" not in entry
     assert entry["response"]["outcome"]["issue"][0]["code"] == "transient"
+
+
+async def test_a_job_that_takes_too_long_once_is_tried_again(begin, work, alone, monkeypatch):
+    class Hangs:
+        async def prepare(self, *_):
+            async def run(_):
+                await asyncio.sleep(60)
+
+            return Prepared(None, 50, run)
+
+    monkeypatch.setattr("facade.operations.runner._LATER_S", 0.1)
+    location = (await begin()).headers["content-location"]
+    with monkeypatch.context() as changed:
+        changed.setitem(alone.container.operations.by_name, "ask", Hangs())
+        await work()
+    assert (await alone.get(location)).status_code == 202
+    monkeypatch.setattr("facade.operations.runner._LATER_S", 30.0)
+    await change(alone, next_attempt_at=datetime.now(UTC))
+    await work()
+    (entry,) = (await alone.get(location)).json()["entry"]
+    assert entry["response"]["status"] == "200 OK"
 
 
 async def test_too_many_that_wait_are_refused(begin, alone, monkeypatch):

@@ -24,6 +24,8 @@ from facade.store.jobs import Job, Jobs, owner_of
 __all__ = ["Operations"]
 
 _MOST_WAITING = 100
+_LATER_S = 30.0
+"""Well within a lease: a job that runs is never begun a second time."""
 _Used = TypeVar("_Used")
 
 
@@ -38,7 +40,9 @@ class Operations:
 
     async def answer(self, call: Call, name: str, body: bytes) -> dict[str, Any]:
         """Run an operation within its deadline and return its resource; raise ``FhirError``."""
-        return await self._recorded(call, name, body, lambda prepared: self._run(name, prepared))
+        spec = OPERATIONS[name]
+        over_s = spec.limit_s - spec.budget_ms / 1000
+        return await self._recorded(call, name, body, lambda prepared: self._run(name, prepared, over_s))
 
     async def begin(self, call: Call, name: str, body: bytes) -> str:
         """Keep a call for later and return the job's id; input and scopes are judged now. Raises ``FhirError``."""
@@ -61,9 +65,10 @@ class Operations:
         return await self._recorded(call, name, body, keep)
 
     async def resume(self, name: str, request: Mapping[str, Any], home: Home, request_id: str) -> dict[str, Any]:
-        """Run a kept call: the token that began it decides, as it was. Returns what ``answer`` returns."""
+        """Run a kept call: the token that began it decides, as it was. Nobody waits, so it is given more time."""
         call = Call(_access(request, home), str(request["base"]), request_id, request["address"])
-        return await self.answer(call, name, str(request["body"]).encode())
+        body = str(request["body"]).encode()
+        return await self._recorded(call, name, body, lambda prepared: self._run(name, prepared, _LATER_S))
 
     async def job(self, call: Call, job_id: str) -> Job | None:
         """Return a job of this client; handing out a result is recorded. Raises ``FhirError``."""
@@ -109,9 +114,9 @@ class Operations:
         except TimeoutError:
             raise DeadlineExceeded from None
 
-    async def _run(self, name: str, prepared: Prepared) -> dict[str, Any]:
+    async def _run(self, name: str, prepared: Prepared, over_s: float) -> dict[str, Any]:
+        """Run within the deadline, and give up ``over_s`` seconds after it."""
         deadline = Deadline(prepared.budget_ms)
-        over_s = OPERATIONS[name].limit_s - OPERATIONS[name].budget_ms / 1000
         try:
             async with asyncio.timeout(deadline.remaining_s + over_s):
                 return await prepared.run(deadline)

@@ -8,10 +8,9 @@ from typing import Any
 from fhir_support.errors import FhirError, ServiceUnavailable
 from service_runtime.log import LogCode, log
 from service_runtime.request_id import accept_request_id
-from service_runtime.secrets import SecretError
-from sqlalchemy.exc import SQLAlchemyError
 
 from facade.fhir.home import Home
+from facade.operations.errors import DeadlineExceeded
 from facade.operations.runner import Operations
 from facade.store.jobs import JobRow
 
@@ -21,7 +20,7 @@ _SWEEP_EVERY_S = 60.0
 
 
 class JobWorker:
-    """Claims jobs one by one. What is only unavailable is tried again, and at last given up as a failed job."""
+    """Claims jobs one by one. What is only unavailable or late is tried again, and at last given up as a failed job."""
 
     def __init__(self, operations: Operations, home: Callable[[str], Home]) -> None:
         self._operations = operations
@@ -39,8 +38,6 @@ class JobWorker:
         try:
             result = await self._result(row)
             await self._jobs.finish(row, result)
-        except (ServiceUnavailable, SecretError, SQLAlchemyError, OSError) as error:
-            await self._put_back(row, type(error).__name__)
         except Exception as error:  # noqa: BLE001  outermost frame: a job that breaks us must not stop the others
             await self._put_back(row, type(error).__name__)
         else:
@@ -54,7 +51,7 @@ class JobWorker:
         try:
             request = await self._jobs.request(row)
             resource = await self._operations.resume(row.operation, request, self._home(row.ehr_id), row.request_id)
-        except ServiceUnavailable:
+        except (ServiceUnavailable, DeadlineExceeded):
             raise
         except FhirError as error:
             return {"status": error.status, "resource": error.outcome()}
