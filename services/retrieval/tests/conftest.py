@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 from preceptor.opensearch.node import OpenSearchNode
 from preceptor.opensearch.running import RunningOpenSearch
@@ -100,6 +102,28 @@ async def open_index(engine):
 @pytest.fixture
 async def index(open_index: Callable[[], Awaitable[Index]]):
     return await open_index()
+
+
+class TopicEncoder:
+    """Knows which words mean the same: enough to tell meaning from letters."""
+
+    _TOPICS: ClassVar = {"kidney": 0, "renal": 0, "heart": 1, "cardiac": 1, "sleep": 2}
+
+    def __init__(self, name: str = "topics", dimension: int = 4) -> None:
+        self.name = name
+        self._dimension = dimension
+
+    def encode(self, texts):
+        rows = np.full((len(texts), self._dimension), 0.01, np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.lower().replace(",", " ").split():
+                row[self._TOPICS.get(word, 3)] += 1 if word in self._TOPICS else 0.1
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def topics():
+    return TopicEncoder
 
 
 class Make:

@@ -108,7 +108,7 @@ async def test_a_damaged_index_is_refused(folder, secrets, tmp_path):
 
 def test_an_index_of_a_newer_release_is_refused(tmp_path):
     store = SqlCipherStore(tmp_path / INDEX_FILE, b"a" * 32)
-    store._db.execute("PRAGMA user_version = 99")
+    store.file.run("PRAGMA user_version = 99")
     store.close()
     with pytest.raises(IndexUnreadable, match="format 99"):
         SqlCipherStore(tmp_path / INDEX_FILE, b"a" * 32)

@@ -1,9 +1,12 @@
 """What every index does, whatever engine is behind it."""
 
+import dataclasses
+import random
 from datetime import date
 
 import pytest
 from retrieval.index import Checkpoint, WriteCounts
+from retrieval.meaning import embed
 from service_contracts.evidence import FactKind, PassageQuery
 
 pytestmark = pytest.mark.parametrize("engine", ["embedded", "opensearch"], indirect=True)
@@ -194,3 +197,102 @@ async def test_it_is_all_there_when_it_is_opened_again(open_index, make):
     assert second.version == version
     assert len((await second.evidence(make.query("Glucophage"))).facts) == 1
     assert await second.ingredients() == {"metformin"}
+
+
+async def test_publishers_and_versions_are_filtered_inside_the_search(index, make):
+    many = [make.document(f"label/{n}", version=str(n), passages=["metformin " * 5]) for n in range(60)]
+    rare = make.document(
+        "label/rare", version="rare", passages=["metformin and other words that make it a worse match"]
+    )
+    other = rare.source.model_copy(update={"publisher": "Another maker"})
+    await index.write([*many, dataclasses.replace(rare, source=other)])
+    await index.refresh()
+    for wanted in ({"publishers": ("Another maker",)}, {"version": "rare"}):
+        found = await index.passages(passages_query("metformin", limit=1, **wanted))
+        assert [one.id for one in found] == ["label/rare#0"]
+    both = passages_query("metformin", publishers=("Another maker",), version="7")
+    assert await index.passages(both) == []
+
+
+async def embedded(index, encoder):
+    """Give every passage its vector and let the index use them."""
+    await embed(index, encoder, ["label", "guideline"])
+    index.use_encoder(encoder)
+    await index.refresh()
+
+
+async def test_meaning_finds_what_words_do_not_once_there_are_vectors(index, make, topics):
+    await index.write([make.document(passages=["renal function", "sleep hygiene"])])
+    await index.refresh()
+    assert await index.passages(passages_query("kidney")) == []
+    await embedded(index, topics())
+    assert [one.text for one in await index.passages(passages_query("kidney", limit=1))] == ["renal function"]
+    assert (await index.counts())["vector"] == 2
+
+
+async def test_dates_and_kinds_hold_inside_the_search_by_meaning(index, make, topics):
+    many = [make.document(f"label/{n}", passages=["renal"], superseded_on=date(2020, 1, 1)) for n in range(60)]
+    current = make.document("guideline/1", kind="guideline", passages=["renal and more, so that it is further away"])
+    await index.write([*many, current])
+    await embedded(index, topics())
+    for more in ({}, {"source_kinds": ("guideline",), "as_of": date(2019, 1, 1)}):
+        found = await index.passages(passages_query("kidney", limit=1, **more))
+        assert [one.id for one in found] == ["guideline/1#0"]
+
+
+async def test_another_encoder_takes_the_place_of_the_first(index, open_index, make, topics):
+    await index.write([make.document(passages=["renal function", "sleep hygiene"])])
+    await embedded(index, topics())
+    wider = topics("wider", dimension=8)
+    await embedded(index, wider)
+    assert [one.text for one in await index.passages(passages_query("kidney", limit=1))] == ["renal function"]
+    assert await index.without_vector("wider", ["label"], 10) == []
+    again = await open_index()
+    again.use_encoder(wider)
+    await again.refresh()
+    assert len(await again.passages(passages_query("kidney"))) == 2
+
+
+async def test_a_document_keeps_its_vectors_when_a_later_version_ends_it(index, make, topics):
+    await index.write([make.document(version="1", passages=["renal"], effective_from=date(2020, 1, 1))])
+    await embedded(index, topics())
+    await index.write([make.document(version="2", passages=["sleep"], effective_from=date(2024, 1, 1))])
+    await index.refresh()
+    then = await index.passages(passages_query("kidney", as_of=date(2023, 1, 1)))
+    assert [(one.source.version, one.source.superseded_on) for one in then] == [("1", date(2024, 1, 1))]
+    assert await index.passages(passages_query("kidney")) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_reader_that_kept_up_and_one_that_came_later_see_the_same(index, open_index, make, topics, seed):
+    chance = random.Random(seed)
+    reader = await open_index()
+    await embedded(index, topics())
+    reader.use_encoder(topics())
+    for _ in range(8):
+        keys = [f"label/{chance.randrange(5)}" for _ in range(2)]
+        if chance.random() < 0.3:
+            await index.remove(keys)
+        else:
+            version = str(chance.randrange(3))
+            words = chance.sample(["renal", "cardiac", "sleep", "words"], 2)
+            facts = [make.dose(mg=float(chance.randrange(1, 4)))] if chance.random() < 0.5 else []
+            start = date(2020 + int(version), 1, 1)
+            documents = [
+                make.document(key, version=version, passages=words, facts=facts, effective_from=start)
+                for key in dict.fromkeys(keys)
+            ]
+            await index.write(documents)
+            await embed(index, topics(), ["label"])
+        await reader.refresh()
+    later = await open_index()
+    later.use_encoder(topics())
+    await later.refresh()
+    assert later.version == reader.version
+    for day in (date(2020, 6, 1), date(2021, 6, 1), date(2026, 1, 1)):
+        query = passages_query("kidney heart words", limit=50, as_of=day)
+        both = [await one.passages(query) for one in (reader, later)]
+        seen = [sorted((one.id, one.text, one.source.version) for one in found) for found in both]
+        assert seen[0] == seen[1]
+        facts = [(await one.evidence(make.query("metformin", as_of=day))).facts for one in (reader, later)]
+        assert sorted(one.model_dump_json() for one in facts[0]) == sorted(one.model_dump_json() for one in facts[1])

@@ -4,8 +4,9 @@ from datetime import date
 
 import numpy as np
 import pytest
-from retrieval.passage_search import PassageSearch, Vectors
-from retrieval.stored import StoredPassage
+from retrieval.passage_search import PassageSearch
+from retrieval.stored import PassageVector, StoredPassage
+from retrieval.wanted import Wanted
 
 TOPICS = {"kidney": 0, "renal": 0, "heart": 1, "cardiac": 1, "sleep": 2}
 TODAY = date(2026, 1, 1)
@@ -33,20 +34,25 @@ PASSAGES = [
 ]
 
 
+def vector(one):
+    data = TopicEncoder().encode([one.text])[0].astype(np.float16).tobytes()
+    dates = one.effective_from, one.superseded_on
+    return PassageVector(one.number, data, one.kind, *dates, one.publisher, one.version)
+
+
 @pytest.fixture(scope="module")
 def search():
     encoder = TopicEncoder()
-    rows = [(one.number, encoder.encode([one.text])[0].astype(np.float16).tobytes()) for one in PASSAGES]
-    return PassageSearch(PASSAGES, Vectors(encoder, rows))
+    return PassageSearch.over(PASSAGES, [vector(one) for one in PASSAGES], encoder)
 
 
 def numbers(search, text, *, limit=1, kinds=(), as_of=TODAY):
-    return [number for number, _ in search.search(text, limit, kinds, as_of)]
+    return [number for number, _ in search.search(text, limit, Wanted(kinds), as_of)]
 
 
 def test_meaning_finds_what_words_do_not(search):
     assert numbers(search, "kidney") == [1]
-    assert numbers(PassageSearch(PASSAGES, None), "kidney") == []
+    assert numbers(PassageSearch.over(PASSAGES), "kidney") == []
 
 
 @pytest.mark.parametrize(
@@ -69,12 +75,11 @@ def test_what_both_ways_find_comes_before_what_one_finds(search):
 
 def test_a_passage_without_vector_is_found_by_its_words():
     encoder = TopicEncoder()
-    rows = [(1, encoder.encode(["renal"])[0].astype(np.float16).tobytes())]
-    search = PassageSearch(PASSAGES, Vectors(encoder, rows))
+    search = PassageSearch.over(PASSAGES, [vector(PASSAGES[0])], encoder)
     assert 4 in numbers(search, "hygiene", limit=2)
 
 
 def test_a_filtered_search_is_as_deep_as_an_unfiltered_one():
     many = [StoredPassage(n, "label", "T", "S", "renal words", None, date(2020, 1, 1)) for n in range(1, 400)]
     current = StoredPassage(500, "label", "T", "S", "renal words", date(2020, 1, 1), None)
-    assert numbers(PassageSearch([*many, current], None), "renal words", limit=5) == [500]
+    assert numbers(PassageSearch.over([*many, current]), "renal words", limit=5) == [500]

@@ -2,10 +2,9 @@
 
 import asyncio
 import fcntl
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,9 +18,11 @@ from retrieval.encoder import Encoder
 from retrieval.fact_base import FactBase
 from retrieval.index import Checkpoint, Vector, WriteCounts
 from retrieval.index_key import INDEX_FILE, index_key
-from retrieval.passage_search import PassageSearch, Vectors
-from retrieval.sqlcipher_store import SqlCipherStore
-from retrieval.stored import Unembedded
+from retrieval.passage_search import PassageSearch
+from retrieval.sqlcipher_store import SqlCipherStore, State
+from retrieval.stored import PassageVector, Unembedded
+from retrieval.vector_search import VectorSearch
+from retrieval.wanted import Wanted
 
 __all__ = ["EmbeddedIndex", "open_embedded_index"]
 
@@ -32,10 +33,16 @@ _BATCH = 20
 class _View:
     """What is searched: one state of the file, replaced as a whole."""
 
-    change: int
-    version: str
+    state: State
     facts: FactBase
     passages: PassageSearch
+
+    @property
+    def version(self) -> str:
+        return f"embedded-{self.state.content[:16]}"
+
+
+_UNREAD = State(-1, "unread")
 
 
 class EmbeddedIndex:
@@ -45,7 +52,9 @@ class EmbeddedIndex:
         self._store = store
         self._encoder = encoder
         self._reading = asyncio.Lock()
-        self._view = self._read() if read else _View(-1, "embedded-unread", FactBase((), ()), PassageSearch((), None))
+        self._view = _View(_UNREAD, FactBase((), ()), PassageSearch.over(()))
+        if read:
+            self._view = self._read(self._view)
 
     @property
     def version(self) -> str:
@@ -65,7 +74,6 @@ class EmbeddedIndex:
     def use_encoder(self, encoder: Encoder) -> None:
         """See ``Index.use_encoder``."""
         self._encoder = encoder
-        self._view = _View(-1, self._view.version, self._view.facts, self._view.passages)
 
     async def evidence(self, query: EvidenceQuery) -> Evidence:
         """See ``Index.evidence``."""
@@ -79,7 +87,7 @@ class EmbeddedIndex:
     def _passages(self, query: PassageQuery) -> list[Passage]:
         as_of = query.as_of or datetime.now(tz=UTC).date()
         found = []
-        for number, score in self._view.passages.search(query.text, query.limit, query.source_kinds, as_of):
+        for number, score in self._view.passages.search(query.text, query.limit, Wanted.of(query), as_of):
             row = self._store.passage(number)
             if row is not None:
                 passage_id, text, source = row
@@ -124,31 +132,35 @@ class EmbeddedIndex:
     async def refresh(self) -> bool:
         """See ``Index.refresh``. What is searched stays as it was until the new state is ready."""
         async with self._reading:
-            if await asyncio.to_thread(self._store.change) == self._view.change:
-                return False
             before = self._view
-            self._view = await asyncio.to_thread(self._read)
-            return self._view.version != before.version or before.change < 0
+            if await asyncio.to_thread(self._store.state) == before.state and before.passages.encoder is self._encoder:
+                return False
+            self._view = await asyncio.to_thread(self._read, before)
+            return self._view.version != before.version
 
     async def close(self) -> None:
         """See ``Index.close``."""
         self._store.close()
 
-    def _vectors(self) -> Vectors | None:
-        if self._encoder is None:
-            return None
-        return Vectors(self._encoder, self._store.vectors(self._encoder.name))
+    def _read(self, before: _View) -> _View:
+        """Return the state of the file, taking over from the view before what did not change."""
+        store, encoder = self._store, self._encoder
+        with store.file.snapshot():
+            state = store.state()
+            since = before.state.change if store.knows_since(before.state.change) else 0
+            facts = before.facts
+            if not since or store.knowledge_since(since):
+                facts = FactBase(store.facts(), store.names())
+            if not since:
+                vectors = () if encoder is None else store.vectors(encoder.name)
+                return _View(state, facts, PassageSearch.over(store.passages(), vectors, encoder))
+            passages = before.passages.changed(store.gone(since), store.passages(since), self._vectors_since(since))
+            if passages.encoder is not encoder and encoder is not None:
+                passages = replace(passages, meaning=VectorSearch(store.vectors(encoder.name)), encoder=encoder)
+            return _View(state, facts, passages)
 
-    def _read(self) -> _View:
-        # The number is read first: a change that lands while reading is then read again, never missed.
-        change = self._store.change()
-        digest = hashlib.sha256(repr(self._store.digests()).encode()).hexdigest()[:16]
-        return _View(
-            change,
-            f"embedded-{digest}",
-            FactBase(self._store.facts(), self._store.names()),
-            PassageSearch(self._store.passages(), self._vectors()),
-        )
+    def _vectors_since(self, since: int) -> Iterable[PassageVector]:
+        return () if self._encoder is None else self._store.vectors(self._encoder.name, since)
 
 
 async def open_embedded_index(

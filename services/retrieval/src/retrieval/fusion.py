@@ -6,7 +6,9 @@ from typing import TypeVar
 __all__ = ["DEEP", "fused"]
 
 _T = TypeVar("_T", bound=Hashable)
-_CONSTANT = 60  # Cormack, Clarke and Buettcher, SIGIR 2009
+# Cormack, Clarke and Buettcher (SIGIR 2009) have 60; two orders that are good alone gain by a smaller constant. It was
+# chosen on the training claims of SciFact, where each from 2 to 10 is better than 60.
+_CONSTANT = 10
 DEEP = 50
 """How many of each order are fused at least."""
 

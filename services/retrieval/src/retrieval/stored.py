@@ -1,5 +1,6 @@
 """What an index gives back of what it keeps: facts and passages with the days on which they hold. No I/O."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +10,18 @@ from service_contracts.evidence import Fact, Source
 
 from retrieval.documents import superseded
 
-__all__ = ["StoredFact", "StoredPassage", "Unembedded", "last_days", "with_last_day"]
+__all__ = [
+    "CONTENT_MODULUS",
+    "PassageVector",
+    "StoredFact",
+    "StoredPassage",
+    "Unembedded",
+    "content_of",
+    "last_days",
+    "with_last_day",
+]
+
+CONTENT_MODULUS = 1 << 256
 
 
 @dataclass(frozen=True)
@@ -37,11 +49,32 @@ class StoredPassage:
 
 
 @dataclass(frozen=True)
+class PassageVector:
+    """The vector of a passage as float16 bytes, and what a search filters by."""
+
+    number: int
+    data: bytes
+    kind: str
+    effective_from: date | None
+    superseded_on: date | None
+    publisher: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
 class Unembedded:
     """A passage that has no vector yet; ``place`` is where the index wants to be given it."""
 
     place: str
     text: str
+
+
+def content_of(key: str, version: str, digest: str, superseded_on: str | None) -> int:
+    """Return what one document version adds to the content of an index, which is a sum modulo ``CONTENT_MODULUS``.
+
+    So the content is the same whatever the way there, and a change is added to it without reading the rest.
+    """
+    return int.from_bytes(hashlib.sha256(repr((key, version, digest, superseded_on)).encode()).digest(), "big")
 
 
 def with_last_day(fact: Fact, until: date | None) -> Fact:

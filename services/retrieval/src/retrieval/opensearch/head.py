@@ -6,17 +6,15 @@ change that never counts: the next one takes the lease over, lists that change a
 writer that was only slow finds the head changed when it comes to name its own change, and is refused.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Any
 
 from pydantic import TypeAdapter
 
-__all__ = ["EMPTY", "Head", "Lease", "content_of"]
+from retrieval.stored import CONTENT_MODULUS
 
-_MODULUS = 1 << 256
+__all__ = ["EMPTY", "Head", "Lease"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Head:
         return replace(
             self,
             change=change,
-            content=f"{(int(self.content, 16) + delta) % _MODULUS:064x}",
+            content=f"{(int(self.content, 16) + delta) % CONTENT_MODULUS:064x}",
             counts=summed,
             garbage=(*self.garbage, (change, now)) if removed else self.garbage,
             lease=None,
@@ -113,9 +111,3 @@ class Head:
 
 _HEAD = TypeAdapter(Head)
 EMPTY = Head()
-
-
-def content_of(key: str, version: str, digest: str, superseded_on: date | None) -> int:
-    """Return what one document version adds to ``Head.content``."""
-    until = None if superseded_on is None else superseded_on.isoformat()
-    return int.from_bytes(hashlib.sha256(repr((key, version, digest, until)).encode()).digest(), "big")

@@ -7,11 +7,11 @@ from typing import Any
 from service_contracts.evidence import PassageQuery
 
 from retrieval.opensearch.head import Head
+from retrieval.wanted import Wanted
 
-__all__ = ["ALWAYS", "NEVER", "by_meaning", "by_words", "counting", "gone", "of_passages", "visible"]
+__all__ = ["by_meaning", "by_words", "counting", "gone", "of_passages", "visible"]
 
 Query = dict[str, Any]
-ALWAYS, NEVER = 0, 9_999_999
 _MOST_WORDS = 256
 _CANDIDATES = 100
 
@@ -37,19 +37,13 @@ def of_passages(head: Head, query: PassageQuery, as_of: date) -> Query:
     """Return the filter of a passage query: in force on the day, of the kinds, publishers and version wanted."""
     day = as_of.toordinal()
     filters: list[Query] = [{"range": {"since": {"lte": day}}}, {"range": {"until": {"gt": day}}}]
-    if query.source_kinds:
-        filters.append({"terms": {"kind": list(query.source_kinds)}})
-    if query.publishers:
-        filters.append({"terms": {"publisher": list(query.publishers)}})
-    if query.version is not None:
-        filters.append({"term": {"version": query.version}})
+    filters += [{"terms": {name: list(values)}} for name, values in Wanted.of(query).marks()]
     return visible(head, *filters)
 
 
 def by_words(text: str, allowed: Query, depth: int) -> Query:
-    """Return a search by words; titles and headings count twice."""
-    words = " ".join(text.split()[:_MOST_WORDS])
-    wanted = {"multi_match": {"query": words, "fields": ["text", "title^2"], "type": "most_fields"}}
+    """Return a search by the words of titles, headings and texts."""
+    wanted = {"match": {"words": {"query": " ".join(text.split()[:_MOST_WORDS])}}}
     return {
         "query": {"bool": {"must": [wanted], **allowed["bool"]}},
         "size": depth,

@@ -11,10 +11,11 @@ from retrieval.documents import IngestedDocument
 from retrieval.index import WriteCounts
 from retrieval.opensearch.cluster import Cluster
 from retrieval.opensearch.names import Names
-from retrieval.opensearch.queries import NEVER, visible
+from retrieval.opensearch.queries import visible
 from retrieval.opensearch.rows import DocumentRow, document_row, passage_rows
 from retrieval.opensearch.writing import Change
 from retrieval.stored import last_days
+from retrieval.wanted import NEVER
 
 __all__ = ["remove_documents", "revise"]
 

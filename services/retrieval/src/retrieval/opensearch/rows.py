@@ -12,9 +12,8 @@ from typing import Any
 from service_contracts.evidence import Fact, Passage, Source
 
 from retrieval.documents import DrugName, IngestedDocument
-from retrieval.opensearch.head import content_of
-from retrieval.opensearch.queries import ALWAYS, NEVER
-from retrieval.stored import StoredFact, with_last_day
+from retrieval.stored import StoredFact, content_of, with_last_day
+from retrieval.wanted import ALWAYS, NEVER
 
 __all__ = ["KEPT", "DocumentRow", "Row", "document_row", "passage_rows", "read_facts", "read_names", "read_passage"]
 
@@ -39,7 +38,8 @@ class DocumentRow:
     @property
     def weight(self) -> int:
         """What this version adds to the content of the index."""
-        return content_of(self.key, self.version, self.digest, self.superseded_on)
+        until = None if self.superseded_on is None else self.superseded_on.isoformat()
+        return content_of(self.key, self.version, self.digest, until)
 
     @property
     def counts(self) -> dict[str, int]:
