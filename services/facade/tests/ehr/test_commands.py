@@ -183,3 +183,15 @@ def test_remove_asks_and_list_shows(run, options, file):
     assert run("remove", "another", "--yes").exit_code == 1
     assert run("remove", "main", "--yes").exit_code == 0
     assert json.loads(file.read_text()) == []
+
+
+def test_check_says_what_does_not_work(run, options, vault, monkeypatch):
+    assert run(*options()).exit_code == 0
+    monkeypatch.setattr("facade.commands.VaultSettings", lambda: None)
+    monkeypatch.setattr("facade.commands.connect_secret_store", lambda _: vault)
+
+    checked = run("check")
+
+    # The EHR knows this client by keys at an address where nothing runs now.
+    assert checked.exit_code == 1
+    assert "FhirRequestRefused" in checked.output

@@ -40,7 +40,7 @@ async def stored(clinician, stay, new_request_id):
 
 def opened(page):
     """The numbers of the flags that the page points to."""
-    return re.findall(r'data-flag="(\d+)" data-opened autofocus', page.text)
+    return re.findall(r'data-flag="(\d+)" data-opened', page.text)
 
 
 async def launched(clinician, stay, app_context=""):

@@ -21,6 +21,7 @@ __all__ = ["ASSERTION_TYPE", "CLIENT_ASSERTION_KEY", "ClientAssertions"]
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CLIENT_ASSERTION_KEY = "facade-client-assertion"
 _LIFETIME_S = 240
+_KEEP_S = 10.0
 _KINDS: dict[SigningAlgorithm, tuple[str, type[ECKey] | type[RSAKey]]] = {
     SigningAlgorithm.ES384: ("", ECKey),
     SigningAlgorithm.RS384: ("-rs384", RSAKey),
@@ -33,6 +34,8 @@ class ClientAssertions:
     def __init__(self, secrets: SecretStore, key_name: str = CLIENT_ASSERTION_KEY) -> None:
         self._secrets = secrets
         self._key_name = key_name
+        self._lock = asyncio.Lock()
+        self._kept: tuple[float, dict[str, Any]] | None = None
 
     async def make(
         self,
@@ -70,8 +73,15 @@ class ClientAssertions:
         }
 
     async def key_set(self) -> dict[str, Any]:
-        """Return the JWK Set to publish: one key for each algorithm, so that a registration may choose."""
-        return {"keys": list(await asyncio.gather(*(self.public_key(algorithm) for algorithm in _KINDS)))}
+        """Return the JWK Set to publish: one key for each algorithm, so that a registration may choose.
+
+        It is kept for some seconds: anybody may ask for it, and nobody should be able to keep the secret store busy.
+        """
+        async with self._lock:
+            if self._kept is None or time.monotonic() >= self._kept[0]:
+                keys = await asyncio.gather(*(self.public_key(algorithm) for algorithm in _KINDS))
+                self._kept = time.monotonic() + _KEEP_S, {"keys": list(keys)}
+            return self._kept[1]
 
     def _name(self, algorithm: SigningAlgorithm) -> str:
         return f"{self._key_name}{_KINDS[algorithm][0]}"

@@ -31,6 +31,7 @@ class SmartConfiguration(BaseModel):
     issuer: str | None = None
     authorization_endpoint: str | None = None
     token_endpoint: str
+    authorization_response_iss_parameter_supported: bool = False
     capabilities: tuple[str, ...] = ()
     code_challenge_methods_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ()

@@ -114,6 +114,10 @@ class OutboundTransport(httpx.AsyncBaseTransport):
         except asyncio.CancelledError:
             place.breaker.gave_up()
             raise
+        except (httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol):
+            # Ours: too many at once, or a request that cannot be sent. It says nothing about the server.
+            place.breaker.gave_up()
+            raise
         except httpx.TransportError:
             if place.breaker.failed():
                 log(LogCode.EHR_PAUSED, level=logging.WARNING, ehr=place.ehr_id, reason="transport")

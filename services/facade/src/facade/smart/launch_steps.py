@@ -20,11 +20,12 @@ class _Kept(BaseModel):
 
 
 class Asked(_Kept):
-    """Kept between the redirect to the EHR and its answer."""
+    """Kept between the redirect to the EHR and its answer; ``names_itself`` says that the answer has to say ``iss``."""
 
     code_verifier: str
     nonce: str
     issuer: str
+    names_itself: bool
     token_endpoint: str
     scope: str
 

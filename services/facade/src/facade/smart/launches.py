@@ -91,7 +91,7 @@ class Launches:
         cookie = self._pending.cookie_name(state)
         ehr_id, asked = await self._pending.redeem("asked", state, cookies.get(cookie), Asked)
         ehr = self._ehrs.get(ehr_id)
-        if "iss" in query and query["iss"] != asked.issuer:
+        if query.get("iss", None if asked.names_itself else asked.issuer) != asked.issuer:
             # RFC 9207: the answer comes from another authorization server than the one that was asked.
             raise EhrRefused("issuer-parameter-differs")
         if "error" in query:
@@ -139,6 +139,7 @@ class Launches:
             code_verifier=random_value(),
             nonce=random_value(),
             issuer=configuration.issuer or ehr.issuer,
+            names_itself=configuration.authorization_response_iss_parameter_supported,
             token_endpoint=configuration.token_endpoint,
             scope=requested_scopes(ehr.launch_scopes, standalone=launch is None),
         )

@@ -9,7 +9,7 @@ document.documentElement.classList.add("scripted");
 // A request to the EHR that is too long for an address; without a script the button sends it.
 all("form[data-submit]").forEach((form) => form.submit());
 
-// What a link of a CDS card asked to be opened; browsers ignore autofocus in another site's frame.
+// What a link of a CDS card asked to be opened; browsers block autofocus in another site's frame.
 all("[data-opened]").forEach((card) => { card.scrollIntoView({ block: "center" }); card.focus({ preventScroll: true }); });
 
 function say(text) {
