@@ -1,10 +1,14 @@
-"""Real processes: FHIR servers, an OAuth server and clients by others, and between them OpenBao and the facade."""
+"""Real processes for every test here that wants them, each started when the first asks for it and once for all.
+
+FHIR servers, an OAuth server and clients by others, and between them OpenBao and the facade.
+"""
 
 import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +24,14 @@ from fhir_support.client import FhirClient
 from preceptor.openbao.running import RunningOpenBao
 from service_runtime.secrets import MemorySecretStore
 
-from . import hospital
-from .hospital import Addresses
-from .processes import running
-from .software import missing_tools, node_packages, python_environment
+from tests.interop import hospital
+from tests.interop.hospital import Addresses
+from tests.interop.processes import running
+from tests.interop.signing_proxy import SigningProxy, signing_proxy
+from tests.interop.software import missing_tools, node_packages, python_environment
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+TESTS = Path(__file__).parent
+INTEROP = TESTS / "interop"
 
 
 class NoToken:
@@ -116,21 +121,35 @@ def oauth_server(folder: Path, addresses: Addresses, start_sekmet: Callable[[str
     """oidc-provider, with a sekmet-fhir behind it."""
     if missing := missing_tools("node", "npm"):
         pytest.skip(f"oidc-provider needs {' and '.join(missing)}: nothing was tried against an OAuth server by others")
-    packages = node_packages(HERE / "oauth_server")
+    packages = node_packages(INTEROP / "oauth_server")
     settings = hospital.oauth(folder, addresses)
-    command = ["node", str(HERE / "oauth_server" / "server.mjs"), str(settings)]
+    command = ["node", str(INTEROP / "oauth_server" / "server.mjs"), str(settings)]
     ready = f"{addresses.oauth}/.well-known/openid-configuration"
     with start_sekmet("behind"), running(command, ready=ready, log=folder / "oauth.log", folder=packages) as log:
         yield OAuthServer(addresses.oauth, log)
 
 
 @pytest.fixture(scope="session")
-def facade(folder: Path, addresses: Addresses, openbao: RunningOpenBao) -> Iterator[str]:
-    """The facade with its secrets in OpenBao, and reconciliation beside it; yields its address."""
-    (folder / "switches").mkdir()
+def facade(
+    request: pytest.FixtureRequest, folder: Path, addresses: Addresses, openbao: RunningOpenBao
+) -> Iterator[str]:
+    """The facade with its secrets in OpenBao, reconciliation and retrieval beside it; yields its address.
+
+    Every EHR it knows runs before it: one that cannot be reached is left alone for a while.
+    """
+    for ehr in ("open_sekmet", "strict_sekmet", *(() if missing_tools("node", "npm") else ("oauth_server",))):
+        request.getfixturevalue(ehr)
+    for name in ("switches", "index"):
+        (folder / name).mkdir()
+    retrieval = [
+        sys.executable,
+        str(INTEROP / "retrieval_process.py"),
+        str(addresses.retrieval_port),
+        str(folder / "index"),
+    ]
     reconciliation = [
         sys.executable,
-        str(ROOT / "tests" / "browser" / "reconciliation_process.py"),
+        str(TESTS / "browser" / "reconciliation_process.py"),
         str(addresses.reconciliation_port),
         str(folder / "switches"),
         "0",
@@ -141,6 +160,13 @@ def facade(folder: Path, addresses: Addresses, openbao: RunningOpenBao) -> Itera
             ready=f"http://127.0.0.1:{addresses.reconciliation_port}/healthz",
             log=folder / "reconciliation.log",
             environment=openbao.environment("reconciliation"),
+            folder=folder,
+        ),
+        running(
+            retrieval,
+            ready=f"http://127.0.0.1:{addresses.retrieval_port}/healthz",
+            log=folder / "retrieval.log",
+            environment=openbao.environment("retrieval"),
             folder=folder,
         ),
         running(
@@ -155,11 +181,18 @@ def facade(folder: Path, addresses: Addresses, openbao: RunningOpenBao) -> Itera
 
 
 @pytest.fixture(scope="session")
+def gateway(addresses: Addresses, facade: str) -> Iterator[SigningProxy]:
+    """Signs what CDS clients send and passes it on to the facade."""
+    with signing_proxy(addresses.gateway_port, facade) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
 def clients_python() -> Path:
     """The Python that has the clients by others."""
     if missing := missing_tools("uv"):
         pytest.skip(f"clients by others are installed with {missing[0]}, which is not here: none was tried")
-    return python_environment(HERE / "clients.txt")
+    return python_environment(INTEROP / "clients.txt")
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +201,7 @@ def run_client(clients_python: Path) -> Callable[..., Any]:
 
     def run(program: str, **given: Any) -> Any:
         done = subprocess.run(
-            [str(clients_python), str(HERE / "clients" / program)],
+            [str(clients_python), str(INTEROP / "clients" / program)],
             input=json.dumps(given),
             capture_output=True,
             text=True,
@@ -217,6 +250,20 @@ def ward(
         return FhirClient(base, http, ward_tokens("system/*.cruds", "ward"))
 
     return client
+
+
+@pytest.fixture(scope="session")
+def hospital_ward(
+    addresses: Addresses, oauth_server: OAuthServer
+) -> Callable[[], AbstractAsyncContextManager[FhirClient]]:
+    """The ward at the hospital with the OAuth server, for fixtures that outlive a test."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[FhirClient]:
+        async with httpx.AsyncClient(timeout=10) as client:
+            yield FhirClient(f"http://127.0.0.1:{addresses.behind_port}/fhir", client, NoToken())
+
+    return opened
 
 
 @pytest.fixture

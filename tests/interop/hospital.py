@@ -63,11 +63,12 @@ class Addresses:
     oauth_port: int
     behind_port: int
     gateway_port: int
+    retrieval_port: int
 
     @classmethod
     def chosen(cls) -> "Addresses":
         """Return free ports."""
-        return cls(*(free_port() for _ in range(7)))
+        return cls(*(free_port() for _ in range(8)))
 
     @property
     def facade(self) -> str:
@@ -176,7 +177,8 @@ def _launched_client(addresses: Addresses, ehr_id: str) -> dict[str, Any]:
 
 def registration(addresses: Addresses, ehr_id: str, **more: Any) -> dict[str, Any]:
     base = addresses.fhir_base(ehr_id)
-    return {**_EXAMPLE, "id": ehr_id, "name": ehr_id, "issuer": base, "fhir_base": base, "frame_ancestors": [], **more}
+    addressed = {"id": ehr_id, "name": ehr_id, "issuer": base, "fhir_base": base, "frame_ancestors": []}
+    return {**_EXAMPLE, "cds_clients": [], "access_tokens": None, **addressed, **more}
 
 
 def facade_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
@@ -204,7 +206,7 @@ def facade_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
         "PRECEPTOR_FACADE_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'facade.sqlite3'}",
         "PRECEPTOR_FACADE_EHRS_FILE": str(file),
         "PRECEPTOR_FACADE_RECONCILIATION_URL": f"http://127.0.0.1:{addresses.reconciliation_port}",
-        "PRECEPTOR_FACADE_RETRIEVAL_URL": f"http://127.0.0.1:{addresses.reconciliation_port}",
+        "PRECEPTOR_FACADE_RETRIEVAL_URL": f"http://127.0.0.1:{addresses.retrieval_port}",
         "PRECEPTOR_FACADE_PORT": str(addresses.facade_port),
         "PRECEPTOR_FACADE_INSTANCE": "interop",
         "PRECEPTOR_FACADE_POLL_S": "0.2",

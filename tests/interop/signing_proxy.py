@@ -17,10 +17,11 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-__all__ = ["ISSUER", "SigningProxy", "signing_proxy"]
+__all__ = ["ISSUER", "KEY", "SigningProxy", "signing_proxy"]
 
 ISSUER = "https://cds-client.example.org"
-_KEY = ECKey.generate_key("P-384", {"kid": "cds-client", "use": "sig", "alg": "ES384"})
+KEY = ECKey.generate_key("P-384", {"kid": "cds-client", "use": "sig", "alg": "ES384"})
+"""Made anew with every run of the tests."""
 
 
 class SigningProxy:
@@ -38,7 +39,7 @@ def signing_proxy(port: int, facade: str) -> Iterator[SigningProxy]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(200, json.dumps({"keys": [_KEY.as_dict(private=False)]}).encode())
+            self._answer(200, json.dumps({"keys": [KEY.as_dict(private=False)]}).encode())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -72,4 +73,4 @@ def signing_proxy(port: int, facade: str) -> Iterator[SigningProxy]:
 def _token(endpoint: str) -> str:
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": endpoint, "iat": now, "exp": now + 60, "jti": str(uuid.uuid4())}
-    return jwt.encode({"alg": "ES384", "typ": "JWT", "kid": "cds-client"}, claims, _KEY)
+    return jwt.encode({"alg": "ES384", "typ": "JWT", "kid": "cds-client"}, claims, KEY, algorithms=["ES384"])

@@ -1,5 +1,6 @@
 """What happens in a hospital: a patient is admitted, gets a discharge list and leaves. All of it is made up."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from fhir_support.client import FhirClient
 
 from .hospital import CLINICIAN, STAYS
 
-__all__ = ["admit", "discharge", "enter_launched_stays", "patient", "written"]
+__all__ = ["admit", "discharge", "ended_stay", "enter_launched_stays", "patient", "written"]
 
 Resource = dict[str, Any]
 
@@ -28,14 +29,15 @@ async def admit(client: FhirClient, family: str = "Discharged") -> str:
 
 
 async def enter_launched_stays(client: FhirClient) -> None:
-    """Enter the clinician and the stays that the OAuth server launches, under the ids it knows."""
+    """Enter the clinician and the stays that the OAuth server launches, under the ids it knows, once or again."""
     kind, _, clinician_id = CLINICIAN.partition("/")
     await client.update({"resourceType": kind, "id": clinician_id, "name": [{"family": "House", "given": ["A"]}]})
     for stay in STAYS.values():
         await client.update({**patient(f"Of {stay['encounter']}"), "id": stay["patient"]})
         subject = f"Patient/{stay['patient']}"
         await client.update({**_encounter(subject), "id": stay["encounter"]})
-        await client.create(_order(subject, f"Encounter/{stay['encounter']}"))
+        order = _order(subject, f"Encounter/{stay['encounter']}")
+        await client.update({**order, "id": f"order-{stay['encounter']}"})
 
 
 async def discharge(client: FhirClient, encounter: str) -> None:
@@ -43,6 +45,18 @@ async def discharge(client: FhirClient, encounter: str) -> None:
     resource = await client.read(encounter)
     resource["period"]["end"] = datetime.now(UTC).isoformat()
     await client.update({**resource, "status": "finished"})
+
+
+async def ended_stay(client: FhirClient, family: str, limit_s: float = 90.0) -> str:
+    """Admit and discharge a patient and wait for the document; return the encounter's reference."""
+    async with asyncio.timeout(limit_s):
+        while not await client.search("Subscription", [("status", "active")]):  # noqa: ASYNC110  another process acts
+            await asyncio.sleep(0.1)
+        encounter = await admit(client, family)
+        await discharge(client, encounter)
+        while not await written(client, encounter):  # noqa: ASYNC110  another process acts
+            await asyncio.sleep(0.1)
+    return encounter
 
 
 async def written(client: FhirClient, encounter: str) -> dict[str, list[Resource]] | None:

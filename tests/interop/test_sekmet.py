@@ -116,7 +116,7 @@ async def test_a_token_that_runs_out_is_replaced(backend, http):
     http.event_hooks["request"].append(note)
     client = backend()
     await client.search("Patient", [("_count", "1"), ("family", "Nobody")])
-    await asyncio.sleep(6)  # tokens of this server live for 5 s
+    await asyncio.sleep(3)  # tokens of this server live for 5 s, and are replaced when half of that is over
     await client.search("Patient", [("_count", "1"), ("family", "Nobody")])
 
     assertions = [request.content for request in sent if request.url.path == "/auth/token"]
