@@ -254,6 +254,21 @@ async def cds(facade_with: Any) -> AsyncIterator[Facade]:
         yield facade
 
 
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every address that a connection is tried to."""
+    tried: list[Any] = []
+    loop_type = asyncio.SelectorEventLoop
+    connect = loop_type.sock_connect
+
+    async def remembering(self: Any, sock: Any, address: Any) -> None:
+        tried.append(address)
+        await connect(self, sock, address)
+
+    monkeypatch.setattr(loop_type, "sock_connect", remembering)
+    return tried
+
+
 def medication_request(
     drug: str, mg: float | None = None, often: int | None = None, *, id: str = "", status: str = "active", **more: Any
 ) -> dict[str, Any]:

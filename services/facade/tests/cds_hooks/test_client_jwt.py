@@ -141,6 +141,17 @@ FORGED: dict[str, Callable[[Any], str]] = {
     "a jku with a user": lambda c: signed(
         c, c.header(jku=c.jwks_uri.replace("http://", "http://evil@")), c.claims(PATH)
     ),
+    "a jku on this machine": with_header(jku="http://127.0.0.1:22/"),
+    "a jku at the cloud's metadata": with_header(jku="http://169.254.169.254/latest/meta-data"),
+    "a jku by file": with_header(jku="file:///etc/passwd"),
+    "a jku on a look-alike host": lambda c: signed(
+        c, c.header(jku=c.jwks_uri.replace("127.0.0.1", "127.0.0.1.evil.example.org")), c.claims(PATH)
+    ),
+    "a jku with dots": lambda c: signed(c, c.header(jku=c.jwks_uri.replace("/jwks", "/x/../jwks")), c.claims(PATH)),
+    "a jku in capitals": lambda c: signed(c, c.header(jku=c.jwks_uri.upper()), c.claims(PATH)),
+    "a jku by the name of the host": lambda c: signed(
+        c, c.header(jku=c.jwks_uri.replace("127.0.0.1", "localhost")), c.claims(PATH)
+    ),
     "a jku that is a list": lambda c: signed(c, c.header(jku=[c.jwks_uri]), c.claims(PATH)),
     # another kind of token
     "no typ": with_header(typ=None),
@@ -274,8 +285,10 @@ async def post(
     'expiration time integer for this authentication JWT, expressed in seconds since the "Epoch" '
     "(1970-01-01T00:00:00Z UTC).",
 )
-async def test_no_forged_token_is_taken_and_no_body_is_read(cds, cds_client):
+async def test_no_forged_token_is_taken_and_no_body_is_read(cds, ehr, cds_client, connections):
     cds_client.extra_keys = [P256.as_dict(private=False)]
+    await cds.cards(PATH, ehr.request(PATH))  # so that the registered keys are known
+    connections.clear()
     assert len(FORGED) >= 40
     accepted, read, spoken = [], [], []
     for name, make in FORGED.items():
@@ -287,6 +300,7 @@ async def test_no_forged_token_is_taken_and_no_body_is_read(cds, cds_client):
         if answered or headers["www-authenticate"] != "Bearer":
             spoken.append(name)
     assert (accepted, read, spoken) == ([], [], [])
+    assert connections == [], "no token leads us anywhere"
 
 
 @pytest.mark.parametrize(

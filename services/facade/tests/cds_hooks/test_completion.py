@@ -1,6 +1,5 @@
 """Prefetch that is missing, null, failed or not whole is completed at the registered EHR, and nowhere else, or 412."""
 
-import asyncio
 import socket
 
 import pytest
@@ -77,21 +76,6 @@ async def admitted(ward):
     )  # fmt: skip
     token = await ward.client._tokens.token()
     return patient, encounter.partition("/")[2], token
-
-
-@pytest.fixture
-def connections(monkeypatch):
-    """Every address that a connection is tried to."""
-    tried = []
-    loop_type = asyncio.SelectorEventLoop
-    connect = loop_type.sock_connect
-
-    async def remembering(self, sock, address):
-        tried.append(address)
-        return await connect(self, sock, address)
-
-    monkeypatch.setattr(loop_type, "sock_connect", remembering)
-    return tried
 
 
 def request(ehr, sandbox, admitted, *drafts, prefetch=None, **more):

@@ -1,10 +1,12 @@
 """order-sign: each check in a card, every card as the standard has it, and empty only when everything was checked."""
 
+import asyncio
 import re
 import uuid
 from urllib.parse import urlsplit
 
 import pytest
+from facade.cds_hooks import order_hooks
 
 PENICILLIN = {
     "resourceType": "AllergyIntolerance", "id": "allergy-1", "code": {"text": "Penicillin"},
@@ -348,6 +350,17 @@ async def test_an_answer_comes_when_reconciliation_is_gone(facade_with, ehr):
     assert card["summary"] == "These orders were not checked: the checks could not be reached."
     assert card["indicator"] == "warning"
     assert "Simvastatin" in card["detail"]
+
+
+async def test_when_too_many_are_checked_at_once_the_others_are_told_at_once(cds, ehr, starter, monkeypatch):
+    monkeypatch.setattr(order_hooks, "_MAX_AT_ONCE", 2)
+    starter.delay_s = 1.0
+    body = ehr.request("order-sign", ehr.draft("Simvastatin", 20, 1))
+    answers = await asyncio.gather(*(cds.cards("order-sign", body) for _ in range(6)))
+    told = [cards[0]["summary"] for cards in answers if cards]
+    assert told == ["These orders were not checked: too many orders are being checked now."] * 4
+    starter.delay_s = 0.0
+    assert await cds.cards("order-sign", body) == []
 
 
 async def test_an_order_that_replaces_another_is_not_its_duplicate(found, ehr):

@@ -31,7 +31,14 @@ _ANSWER_MS = 40
 _LEAST_CHECK_MS = 100
 """So much time of the budget is reconciliation's, whatever completing the prefetch takes."""
 
-_WHY: Mapping[str, str] = {"deadline": "the time ran out", "service-down": "the checks could not be reached"}
+_MAX_AT_ONCE = 40
+"""More orders than this are not checked at the same time by one process: each more would make all of them late."""
+
+_WHY: Mapping[str, str] = {
+    "deadline": "the time ran out",
+    "service-down": "the checks could not be reached",
+    "overloaded": "too many orders are being checked now",
+}
 _CHECKS_WITHOUT: Mapping[str, str] = {
     "conditions": "dose by indication",
     "observations": "kidney dosing",
@@ -45,6 +52,7 @@ class OrderHooks:
     def __init__(self, http: httpx.AsyncClient, checks: OrderChecks) -> None:
         self._http = http
         self._checks = checks
+        self._at_work = 0
 
     async def alerts(
         self, caller: Caller, service: CdsService, request: HookRequest, deadline: Deadline
@@ -54,8 +62,27 @@ class OrderHooks:
         Raises ``BadRequest``, or ``PreconditionFailed`` (412) when what every check needs cannot be had.
         """
         drafts = _understood(lambda: draft_orders(request))
-        if not any(draft.selected for draft in drafts):
+        asked = [draft for draft in drafts if draft.selected]
+        if not asked:
             return []
+        listener = Listener(caller.ehr.id, caller.issuer, request.user, request.patient_id, service.id)
+        if self._at_work >= _MAX_AT_ONCE:
+            return [nothing_checked(_WHY["overloaded"], asked, listener)]
+        self._at_work += 1
+        try:
+            return await self._gathered(caller, service, request, drafts, deadline, listener)
+        finally:
+            self._at_work -= 1
+
+    async def _gathered(
+        self,
+        caller: Caller,
+        service: CdsService,
+        request: HookRequest,
+        drafts: Sequence[DraftOrder],
+        deadline: Deadline,
+        listener: Listener,
+    ) -> list[Alert]:
         found = await complete(
             request.prefetch,
             service.prefetch,
@@ -65,7 +92,6 @@ class OrderHooks:
         )
         if CORE & found.unavailable:
             raise PreconditionFailed(f"Needed to check orders: {', '.join(sorted(CORE & found.unavailable))}.")
-        listener = Listener(caller.ehr.id, caller.issuer, request.user, request.patient_id, service.id)
         return await self._checked(request, drafts, found, deadline, listener)
 
     async def _checked(
