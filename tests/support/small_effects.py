@@ -21,7 +21,7 @@ class SmallEffects:
         self._outbox = outbox
         self._written_back = written_back
 
-    async def draft(self, ehr_id: str, encounter: str, request_id: str, **_: Any) -> None:
+    async def draft_for_event(self, ehr_id: str, encounter: str, request_id: str, **_: Any) -> str:
         """Keep one effect for the encounter, once."""
         own_id = document_id(ehr_id, encounter)
         task_id = resource_id(own_id, "task")
@@ -35,8 +35,10 @@ class SmallEffects:
         effect = Effect(
             effect_id(own_id, "small"), ehr_id, own_id, ehr_id, "small", encounter, bundle, ("task",), request_id
         )
-        if await self._outbox.add(effect):
-            self._written_back.set()
+        if not await self._outbox.add(effect):
+            return "unchanged"
+        self._written_back.set()
+        return "drafted"
 
     async def close(self, limit_s: float) -> None:
         """Nothing runs beside the calls."""

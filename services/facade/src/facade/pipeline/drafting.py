@@ -35,7 +35,12 @@ from facade.pipeline.reconciliation import DraftingFailed, Reconciliation
 from facade.resources.audit_event import AuditParties
 from facade.resources.composition import DocumentContext
 from facade.resources.ids import document_id, effect_id, patient_scope
-from facade.resources.transaction import Transaction, document_transaction, failure_transaction
+from facade.resources.transaction import (
+    Transaction,
+    document_transaction,
+    failure_transaction,
+    revision_transaction,
+)
 from facade.store.database import Database
 from facade.store.documents import Documents, DocumentStatus, StoredDocument
 from facade.store.inbox import EventKind, Inbox, NewEvent
@@ -94,6 +99,25 @@ class Drafting:
             return stored
         return await asyncio.shield(self._run(ehr_id, encounter, request_id).task)
 
+    async def draft_for_event(self, ehr_id: str, encounter: str, request_id: str, *, version: str | None) -> str:
+        """Draft the document of an encounter that is now ``version``, and again when it was made from another.
+
+        A document that nobody has decided on is replaced, once the EHR has it and no page of the patient is open;
+        until then this fails for the time being. Returns ``drafted``, ``unchanged`` or ``redrafted``. Raises
+        ``DraftingFailed`` and ``UnknownEhr``.
+        """
+        stored = await self._documents.get(ehr_id, encounter)
+        if stored is None:
+            await self.draft(ehr_id, encounter, request_id)
+            return "drafted"
+        is_touched = stored.decisions or stored.signature or stored.status is not DocumentStatus.PRELIMINARY
+        if version is None or stored.chart.encounter.version == version or is_touched:
+            return "unchanged"
+        if not stored.written or await self._documents.is_open(stored):
+            raise DraftingFailed("document-in-use", "the document cannot be replaced now", temporary=True)
+        await asyncio.shield(self._run(ehr_id, encounter, request_id, former=stored).task)
+        return "redrafted"
+
     async def stream(self, ehr_id: str, encounter: str, request_id: str) -> AsyncIterator[ReconcileEvent]:
         """Yield checked sentences while they come and, last, the finished document or the failure.
 
@@ -121,13 +145,13 @@ class Drafting:
                 running.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _run(self, ehr_id: str, encounter: str, request_id: str) -> "_Run":
+    def _run(self, ehr_id: str, encounter: str, request_id: str, former: StoredDocument | None = None) -> "_Run":
         ehr = self._ehrs.get(ehr_id)
         key = document_id(ehr_id, encounter)
         run = self._running.get(key)
         if run is None:
             run = _Run()
-            run.task = asyncio.create_task(self._produced(run, ehr, encounter, request_id))
+            run.task = asyncio.create_task(self._produced(run, ehr, encounter, request_id, former))
             run.task.add_done_callback(lambda done: self._ended(key, run, done))
             self._running[key] = run
         return run
@@ -138,9 +162,11 @@ class Drafting:
         if not done.cancelled():
             done.exception()  # marks it as seen: those who wait get it, and if nobody waits it is in the log
 
-    async def _produced(self, run: "_Run", ehr: Ehr, encounter: str, request_id: str) -> StoredDocument:
+    async def _produced(
+        self, run: "_Run", ehr: Ehr, encounter: str, request_id: str, former: StoredDocument | None
+    ) -> StoredDocument:
         try:
-            return await self._produce(run, ehr, encounter, request_id)
+            return await self._produce(run, ehr, encounter, request_id, former)
         except DraftingFailed as failure:
             if failure.temporary and run.is_asked_for:
                 await self._try_later(ehr, encounter, request_id)
@@ -154,7 +180,9 @@ class Drafting:
         except (SecretError, SQLAlchemyError, OSError) as error:
             log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, stage="try-later", error_type=type(error).__name__)
 
-    async def _produce(self, run: "_Run", ehr: Ehr, encounter: str, request_id: str) -> StoredDocument:
+    async def _produce(
+        self, run: "_Run", ehr: Ehr, encounter: str, request_id: str, former: StoredDocument | None
+    ) -> StoredDocument:
         accept_request_id(request_id)
         deadline = Deadline(TASK.budget_ms)
         chart = await self._gather(ehr, encounter)
@@ -171,10 +199,11 @@ class Drafting:
                 chart=chart,
                 created_at=datetime.now(UTC),
             )
-            kept = await self._keep(stored, self._transaction(ehr, stored, request_id), request_id)
+            kept = await self._keep(stored, ehr, request_id, former)
         except DraftingFailed as failure:
             log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, reason=failure.code)
-            await self._record_failure(ehr, encounter, chart, request_id, failure)
+            if former is None:
+                await self._record_failure(ehr, encounter, chart, request_id, failure)
             raise
         elapsed = TASK.budget_ms - deadline.remaining_ms
         log(LogCode.DOCUMENT_STAGE, ehr=ehr.id, stage="gather", elapsed_ms=gathered_ms)
@@ -214,15 +243,24 @@ class Drafting:
             run.add(event)
         raise DraftingFailed("draft-incomplete", "the draft ended before it was finished", temporary=True)
 
-    def _transaction(self, ehr: Ehr, stored: StoredDocument, request_id: str) -> Transaction:
+    def _transaction(
+        self, ehr: Ehr, stored: StoredDocument, request_id: str, former: StoredDocument | None, revision: str
+    ) -> Transaction:
+        parties = audit_parties(ehr, self._public_base_url)
         try:
-            return document_transaction(stored, audit_parties(ehr, self._public_base_url), request_id=request_id)
+            if former is not None:
+                return revision_transaction(stored, former, parties, revision=revision, request_id=request_id)
+            return document_transaction(stored, parties, request_id=request_id)
         except ResourceInvalid:
             raise DraftingFailed("document-invalid", "the document is not valid FHIR", temporary=False) from None
 
-    async def _keep(self, stored: StoredDocument, transaction: Transaction, request_id: str) -> StoredDocument:
+    async def _keep(
+        self, stored: StoredDocument, ehr: Ehr, request_id: str, former: StoredDocument | None
+    ) -> StoredDocument:
         """Keep document, effect and our own resources in one transaction, so that none ever exists alone."""
-        effect = self._effect(DOCUMENT_EFFECT, stored, transaction, request_id)
+        revision = str(stored.chart.encounter.version) if former is not None else ""
+        transaction = self._transaction(ehr, stored, request_id, former, revision)
+        effect = self._effect(DOCUMENT_EFFECT, stored, transaction, request_id, revision)
         try:
             document_row = await self._documents.sealed_row(stored)
             effect_row = await self._outbox.sealed_row(effect)
@@ -232,7 +270,10 @@ class Drafting:
                 "secret-store-unavailable", "the document cannot be kept now", temporary=True
             ) from None
         async with self._database.session() as session:
-            new = await self._documents.add_row(session, document_row)
+            if former is None:
+                new = await self._documents.add_row(session, document_row)
+            else:
+                new = await self._documents.revise_row(session, document_row, former)
             if new:
                 await self._outbox.add_row(session, effect_row)
                 await self._results.add(session, results)
@@ -274,9 +315,9 @@ class Drafting:
             log(LogCode.DOCUMENT_FAILED, ehr=ehr.id, stage="task", error_type=type(error).__name__)
 
     @staticmethod
-    def _effect(kind: str, stored: StoredDocument, transaction: Transaction, request_id: str) -> Effect:
+    def _effect(kind: str, stored: StoredDocument, transaction: Transaction, request_id: str, revision: str) -> Effect:
         return Effect(
-            id=effect_id(stored.id, kind),
+            id=effect_id(stored.id, f"{kind}-{revision}" if revision else kind),
             ehr_id=stored.ehr_id,
             document_id=stored.id,
             patient_key=patient_scope(stored.ehr_id, stored.patient),

@@ -91,8 +91,8 @@ class EventProcessor:
         if not is_finished_inpatient(encounter) and EventKind.DRAFT not in kinds:
             # It is announced again when it is finished; what the notification said about it does not count.
             return "not-due"
-        await self._drafting.draft(event.ehr_id, event.focus, event.row.request_id)
-        return "drafted"
+        version = (encounter.get("meta") or {}).get("versionId")
+        return await self._drafting.draft_for_event(event.ehr_id, event.focus, event.row.request_id, version=version)
 
     async def _catch_up(self, event: ClaimedEvent, kinds: set[EventKind]) -> str:
         """Get the events whose numbers are missing by ``$events``; search for what that does not give, or if asked to.

@@ -20,7 +20,7 @@ from facade.resources.provenance import device, device_id, draft_provenance
 from facade.resources.task import completed_task, failed_task
 from facade.store.documents import StoredDocument
 
-__all__ = ["Transaction", "document_transaction", "failure_transaction"]
+__all__ = ["Transaction", "document_transaction", "failure_transaction", "revision_transaction"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,55 @@ def document_transaction(stored: StoredDocument, parties: AuditParties, *, reque
     return _transaction(entries)
 
 
+def revision_transaction(
+    stored: StoredDocument, former: StoredDocument, parties: AuditParties, *, revision: str, request_id: str
+) -> Transaction:
+    """Return the transaction that replaces a preliminary document which the EHR has as ``former``.
+
+    What is there is updated under ``If-Match``; a flag that no longer holds is cancelled, not removed. ``revision``
+    names the new version, so that its Provenance and AuditEvent are created once. Raises ``ResourceInvalid``.
+    """
+    document = stored.document
+    context = DocumentContext(stored.id, stored.patient, stored.encounter, request_id, stored.created_at)
+    facts = {fact.id: fact for fact in (*former.document.facts, *document.facts)}
+    issues = [context.urn(issue_name(flag.id)) for flag in document.flags]
+    targets = [context.urn("composition"), context.urn("document-reference"), *issues]
+    present = {flag.id for flag in document.flags}
+    resources = {
+        "composition": composition(context, document, issues),
+        "document-reference": document_reference(context, document),
+        **{
+            issue_name(flag.id): detected_issue(context, flag, facts.get(flag.fact_id or "")) for flag in document.flags
+        },
+        **{
+            issue_name(flag.id): {
+                **detected_issue(context, flag, facts.get(flag.fact_id or "")),
+                "status": "cancelled",
+            }
+            for flag in former.document.flags
+            if flag.id not in present
+        },
+    }
+    audit_name = f"audit-event-{revision}"
+    audit = audit_event(
+        parties,
+        tag=resource_id(context.document_id, audit_name),
+        interaction="update",
+        patient=context.patient,
+        target=context.urn("composition"),
+        request_id=context.request_id,
+        at=context.at,
+    )
+    entries = [
+        *(_replaced(former, *_create(context, name, resource)) for name, resource in resources.items()),
+        _create(context, "device", device(document.model), unique_id=device_id(document.model)),
+        _create(context, f"provenance-{revision}", draft_provenance(context, document, stored.chart, targets)),
+        _create(context, audit_name, audit),
+        _task_entry(context, completed_task(context), update=True),
+    ]
+    return _transaction(entries)
+
+
 def failure_transaction(context: DocumentContext, parties: AuditParties, reason: str) -> Transaction:
     """Return the transaction that tells the EHR that no document could be drafted, and why."""
     return _transaction(
@@ -88,6 +137,18 @@ def _create(context: DocumentContext, name: str, resource: dict[str, Any], *, un
     tagged = {**resource, "meta": {**resource.get("meta", {}), "tag": [effect_tag(unique_id)]}}
     request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": tag_query(unique_id)}
     return name, {"fullUrl": context.urn(name), "resource": validated(tagged), "request": request}
+
+
+def _replaced(former: StoredDocument, name: str, entry: dict[str, Any]) -> _Entry:
+    """Return the entry as an update of what the EHR holds under that name; as it is when it holds nothing."""
+    reference = former.written.get(name)
+    if reference is None:
+        return name, entry
+    request = {"method": "PUT", "url": reference}
+    if name in former.versions:
+        request["ifMatch"] = f'W/"{former.versions[name]}"'
+    resource = {**entry["resource"], "id": reference.partition("/")[2]}
+    return name, {**entry, "resource": resource, "request": request}
 
 
 def _task_entry(context: DocumentContext, task: dict[str, Any], *, update: bool) -> _Entry:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from facade.decisions import Decision, InvalidDecision
 from facade.resources.ids import document_id, patient_scope
 from facade.store.database import Database
-from facade.store.tables import DecisionRow, DocumentRow
+from facade.store.tables import DecisionRow, DocumentRow, SessionRow
 
 __all__ = ["DocumentStatus", "Documents", "Signature", "StoredDocument", "UnknownDocument"]
 
@@ -63,7 +63,7 @@ class StoredDocument:
     ``written`` maps a name (``composition``, ``document-reference``, ``task``, ``device``, ``issue:FLAG-ID``) to
     the reference the EHR gave it, ``versions`` the version it was written as; both are empty until the EHR has the
     document. ``signed_sections`` is the text that was signed, None before. ``signature`` is also set while a
-    signature is under way. ``decisions`` are in the order they were made.
+    signature is under way. ``decisions`` are in the order they were made. ``updated_at`` is when the row was changed.
     """
 
     id: str
@@ -79,6 +79,7 @@ class StoredDocument:
     signature: Signature | None = None
     written: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    updated_at: datetime | None = None
 
 
 _DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
@@ -114,6 +115,7 @@ class Documents:
             signature=content.signature,
             written=content.written,
             versions=content.versions,
+            updated_at=row.updated_at,
         )
 
     async def unsigned(self, ehr_id: str, patient: str) -> list[StoredDocument]:
@@ -151,6 +153,34 @@ class Documents:
     async def add_row(self, session: AsyncSession, row: dict[str, object]) -> bool:
         """Add a sealed document; return False, changing nothing, when the encounter has one already."""
         return await self._database.insert_new(session, DocumentRow, row)
+
+    async def revise_row(self, session: AsyncSession, row: dict[str, object], former: StoredDocument) -> bool:
+        """Put a sealed document in the place of ``former``; return False, changing nothing, when it may not be.
+
+        It may only while nobody has decided on it, signed it or changed it in any other way since it was read.
+        """
+        statement = (
+            update(DocumentRow)
+            .where(
+                DocumentRow.id == former.id,
+                DocumentRow.status == str(DocumentStatus.PRELIMINARY),
+                DocumentRow.updated_at == former.updated_at,
+                ~select(DecisionRow.sequence).where(DecisionRow.document_id == former.id).exists(),
+            )
+            .values(sealed=row["sealed"], created_at=row["created_at"], updated_at=row["updated_at"])
+            .execution_options(synchronize_session=False)
+        )
+        return bool(getattr(await session.execute(statement), "rowcount", 0))
+
+    async def is_open(self, stored: StoredDocument) -> bool:
+        """Whether a clinician may have the patient's page before them: it must not change under their eyes."""
+        query = select(SessionRow.window).where(
+            SessionRow.ehr_id == stored.ehr_id,
+            SessionRow.patient_key == patient_scope(stored.ehr_id, stored.patient),
+            SessionRow.idle_until > datetime.now(UTC),
+        )
+        async with self._database.reading() as session:
+            return (await session.scalars(query.limit(1))).first() is not None
 
     async def save(self, stored: StoredDocument) -> bool:
         """Keep a new preliminary document in a transaction of its own; return whether it was new."""
