@@ -19,8 +19,8 @@ def file(tmp_path):
 def vault(monkeypatch):
     with pytest.warns(UserWarning, match="memory only"):
         store = MemorySecretStore()
-    monkeypatch.setattr("facade.ehr.commands.VaultSettings", lambda: None)
-    monkeypatch.setattr("facade.ehr.commands.connect_secret_store", lambda _: store)
+    monkeypatch.setattr("facade.ehr.entered.VaultSettings", lambda: None)
+    monkeypatch.setattr("facade.ehr.entered.connect_secret_store", lambda _: store)
     return store
 
 

@@ -310,6 +310,21 @@ async def choosing(clinician):
     return page, handle[1]
 
 
+async def test_an_answer_that_has_to_name_its_server_and_does_not_is_refused(clinician, monkeypatch):
+    discovery = clinician.container.discovery
+    said = await discovery.smart(clinician.container.ehrs.get("sandbox"))
+
+    async def promises(_):
+        return said.model_copy(update={"authorization_response_iss_parameter_supported": True})
+
+    monkeypatch.setattr(discovery, "smart", promises)
+    without, named = await clinician.to_callback(), await clinician.to_callback()
+
+    # RFC 9207, 2.4: clients MUST reject an answer without iss of a server that says it sends one.
+    assert (await clinician.ask(without)).status_code == 400
+    assert (await clinician.ask(f"{named}&{urlencode({'iss': said.issuer})}")).status_code == 303
+
+
 async def test_without_a_stay_the_clinician_chooses_one_of_the_patient(clinician):
     page, handle = await choosing(clinician)
     assert "Which stay is it about?" in page.text

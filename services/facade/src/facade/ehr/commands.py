@@ -1,19 +1,14 @@
 """``preceptor ehr add``, ``remove`` and ``list``: registering an EHR after seeing what it can do."""
 
 import asyncio
-import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from service_runtime.secrets import SecretError
-from service_runtime.settings import VaultSettings
-from service_runtime.vault_store import connect_secret_store
 
-from facade.ehr.client_authentication import client_secret_path
+from facade.ehr.entered import asked, cds_client_of, client_secret, keep_secret, stop, validated
 from facade.ehr.outbound import outbound_client
 from facade.ehr.probe import Finding, Level, probe
 from facade.ehr.registration import ClientType, Ehr, SigningAlgorithm
@@ -73,52 +68,52 @@ def add(  # each parameter is an option of the command line
     """Register an EHR: read what it says about itself, say what is missing, and write it into the file of EHRs."""
     console = Console()
     settings = FacadeSettings()
-    fhir_base = _asked(fhir_base, "--fhir-base", "FHIR base (https://...)")
+    fhir_base = asked(fhir_base, "--fhir-base", "FHIR base (https://...)")
     tokens = {
         "issuer": token_issuer,
         "jwks_uri": token_jwks_uri,
         "introspection_endpoint": introspection_endpoint,
         "introspection_client_id": introspection_client_id,
     }
-    ehr = _validated(
+    ehr = validated(
         console,
         {
-            "id": _asked(id, "--id", "Short name"),
-            "name": _asked(name, "--name", "Name"),
+            "id": asked(id, "--id", "Short name"),
+            "name": asked(name, "--name", "Name"),
             "issuer": issuer or fhir_base,
             "fhir_base": fhir_base,
-            "backend_client_id": _asked(backend_client_id, "--backend-client-id", "Client id of the backend"),
+            "backend_client_id": asked(backend_client_id, "--backend-client-id", "Client id of the backend"),
             "backend_scopes": backend_scopes,
-            "launch_client_id": _asked(launch_client_id, "--launch-client-id", "Client id of the launched app"),
+            "launch_client_id": asked(launch_client_id, "--launch-client-id", "Client id of the launched app"),
             "launch_scopes": launch_scopes,
             "launch_client_type": client_type,
             "signing_algorithm": signing_algorithm,
             "assertion_jku": assertion_jku,
             "frame_ancestors": frame_ancestor or [],
             "origins": origin or [],
-            "cds_clients": [_cds_client(one) for one in cds_client or []],
+            "cds_clients": [cds_client_of(one) for one in cds_client or []],
             "access_tokens": tokens if any(tokens.values()) else None,
             "encounter_topic": encounter_topic,
             "encounter_filters": encounter_filter or [],
         },
     )
     if not replace and any(one.id == ehr.id for one in read_file(settings.ehrs_file)):
-        _stop(console, f"{ehr.id} is registered already; --replace changes it")
+        stop(console, f"{ehr.id} is registered already; --replace changes it")
     findings = asyncio.run(_probed(ehr, settings))
     print_findings(console, findings)
     if any(one.level is Level.WRONG for one in findings) and not anyway:
-        _stop(console, "Nothing was changed. Repair what is wrong, or register it --anyway.")
-    secret = _secret(console, secret_stdin) if client_type is ClientType.SYMMETRIC and not dry_run else None
+        stop(console, "Nothing was changed. Repair what is wrong, or register it --anyway.")
+    secret = client_secret(console, secret_stdin) if client_type is ClientType.SYMMETRIC and not dry_run else None
     if dry_run:
         console.print_json(data=ehr.model_dump(mode="json", exclude_defaults=True))
         console.print("Nothing was changed.")
         return
     if secret is not None:
-        _keep_secret(console, ehr.id, secret)
+        keep_secret(console, ehr.id, secret)
     try:
         changed_file(settings.ehrs_file, lambda ehrs: (*(one for one in ehrs if one.id != ehr.id), ehr))
     except (ValueError, OSError) as error:
-        _stop(console, f"{settings.ehrs_file} was not changed: {error}")
+        stop(console, f"{settings.ehrs_file} was not changed: {error}")
     _next_steps(console, ehr, settings)
 
 
@@ -131,13 +126,13 @@ def remove(
     settings = FacadeSettings()
     found = [ehr for ehr in read_file(settings.ehrs_file) if ehr.id == ehr_id]
     if not found:
-        _stop(console, f"{ehr_id} is not registered")
+        stop(console, f"{ehr_id} is not registered")
     if not yes:
         console.print(f"{ehr_id} ({found[0].fhir_base}) would be removed; --yes does it. Nothing was changed.")
         return
     changed_file(settings.ehrs_file, lambda ehrs: tuple(one for one in ehrs if one.id != ehr_id))
     if found[0].launch_client_type is ClientType.SYMMETRIC:
-        _keep_secret(console, ehr_id, "")
+        keep_secret(console, ehr_id, "")
     console.print(f"{ehr_id} is removed. Restart the facade. Its Subscription in the EHR is still there.")
 
 
@@ -161,54 +156,6 @@ async def _probed(ehr: Ehr, settings: FacadeSettings) -> list[Finding]:
         return await probe(ehr, http)
 
 
-def _validated(console: Console, values: dict[str, Any]) -> Ehr:
-    try:
-        return Ehr.model_validate(values)
-    except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False):
-            place = ".".join(str(part) for part in one["loc"]) or "registration"
-            console.print(f"[red]wrong[/] {escape(place)}: {escape(one['msg'].removeprefix('Value error, '))}")
-        raise typer.Exit(2) from None
-
-
-def _asked(value: str | None, option: str, prompt: str) -> str:
-    """Return ``value``, or ask for it where somebody is there to answer."""
-    if value is not None:
-        return value
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("is needed", param_hint=option)
-    answer: str = typer.prompt(prompt)
-    return answer
-
-
-def _cds_client(text: str) -> dict[str, str]:
-    issuer, separator, jwks_uri = text.rpartition("=")
-    if not separator:
-        raise typer.BadParameter("must be ISS=JWKS_URI", param_hint="--cds-client")
-    return {"issuer": issuer, "jwks_uri": jwks_uri}
-
-
-def _secret(console: Console, from_stdin: bool) -> str:
-    """Return the client secret; it is never an argument, which every user of the machine could see."""
-    if from_stdin:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    elif sys.stdin.isatty():
-        secret = typer.prompt("Client secret", hide_input=True)
-    else:
-        secret = ""
-    if not secret:
-        _stop(console, "A confidential-symmetric client needs its secret: answer the prompt or use --secret-stdin.")
-    return secret
-
-
-def _keep_secret(console: Console, ehr_id: str, secret: str) -> None:
-    store = connect_secret_store(VaultSettings())
-    try:
-        asyncio.run(store.write(client_secret_path(ehr_id), {"secret": secret}))
-    except SecretError as error:
-        _stop(console, f"The secret store did not take the client secret ({type(error).__name__}).")
-
-
 def _next_steps(console: Console, ehr: Ehr, settings: FacadeSettings) -> None:
     base = settings.public_base_url
     console.print(f"{ehr.id} is registered in {settings.ehrs_file}. Restart the facade, then: preceptor ehr check")
@@ -220,8 +167,3 @@ def _next_steps(console: Console, ehr: Ehr, settings: FacadeSettings) -> None:
     ):
         console.print(f"  {what:9} {base}{path}")
     console.print(f"  {'events':9} {base}/subscriptions/{ehr.id}")
-
-
-def _stop(console: Console, words: str) -> NoReturn:
-    console.print(words, markup=False)
-    raise typer.Exit(1)

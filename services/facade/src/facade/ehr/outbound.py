@@ -3,16 +3,11 @@
 Whether a URL comes from an administrator, a discovery document, a reference or a ``next`` link: an origin that is not
 registered is refused before a name is resolved or a socket opened. Redirects are not followed, answers are limited in
 size and total time, cookies are not kept, proxies of the environment are not used, TLS is verified as usual.
-
-OutboundRefused (an ``httpx.TransportError``)
-├── OriginNotRegistered   the URL leads elsewhere
-├── AnswerRefused         the answer is too large, or compressed although that was not asked for
-└── ServerPaused          the server could not be reached lately, or asked to be left alone
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +15,11 @@ import httpcore
 import httpx
 from service_runtime.log import LogCode, log
 
+from facade.ehr.bounded import bounded
 from facade.ehr.breaker import Breaker, retry_after_s
 from facade.ehr.connecting import CheckedAddresses, Resolver, resolve
 from facade.ehr.origins import origin_of
+from facade.ehr.refusals import AnswerRefused, OriginNotRegistered, OutboundRefused, ServerPaused
 
 __all__ = [
     "SMALL_ANSWER",
@@ -39,22 +36,6 @@ _TOTAL_S = 30.0
 
 SMALL_ANSWER = {"max_bytes": 262_144, "total_s": 10.0}
 """``extensions`` of a request whose answer is a small document: discovery, keys, tokens."""
-
-
-class OutboundRefused(httpx.TransportError):
-    """Base of what this client itself refuses."""
-
-
-class OriginNotRegistered(OutboundRefused):
-    """The URL does not lead to a registered origin; nothing was sent, resolved or connected."""
-
-
-class AnswerRefused(OutboundRefused):
-    """The answer is larger than allowed or encoded in a way that was not asked for."""
-
-
-class ServerPaused(OutboundRefused):
-    """The server is left alone for a while."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +114,7 @@ class OutboundTransport(httpx.AsyncBaseTransport):
                 reason="retry-after",
                 status=response.status_code,
             )
-        return await _bounded(response, int(request.extensions.get("max_bytes", _MAX_BYTES)), deadline)
+        return await bounded(response, int(request.extensions.get("max_bytes", _MAX_BYTES)), deadline)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -153,57 +134,6 @@ class OutboundTransport(httpx.AsyncBaseTransport):
                 return await place.transport.handle_async_request(request)
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time", request=request) from None
-
-
-async def _bounded(response: httpx.Response, max_bytes: int, deadline: float) -> httpx.Response:
-    reason, length = None, response.headers.get("content-length", "")
-    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        # What a few bytes unfold to is not known before they are unfolded.
-        reason = "encoded"
-    elif length.isdecimal() and int(length) > max_bytes:
-        reason = "too-large"
-    if reason is not None:
-        await response.aclose()
-        log(LogCode.OUTBOUND_REFUSED, level=logging.WARNING, reason=reason)
-        raise AnswerRefused(reason)
-    # A cookie would be kept for the next request, which may be another clinician's.
-    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"set-cookie"]
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    return httpx.Response(
-        response.status_code,
-        headers=headers,
-        stream=_BoundedStream(response.stream, max_bytes, deadline),
-        extensions=response.extensions,
-    )
-
-
-class _BoundedStream(httpx.AsyncByteStream):
-    """The bytes of an answer, up to a size and a moment."""
-
-    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int, deadline: float) -> None:
-        self._stream = stream
-        self._max_bytes = max_bytes
-        self._deadline = deadline
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        received = 0
-        parts = aiter(self._stream)
-        while True:
-            try:
-                async with asyncio.timeout_at(self._deadline):
-                    part = await anext(parts)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise httpx.ReadTimeout("the answer takes too long") from None
-            received += len(part)
-            if received > self._max_bytes:
-                log(LogCode.OUTBOUND_REFUSED, level=logging.WARNING, reason="too-large")
-                raise AnswerRefused("too-large")
-            yield part
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 def outbound_client(

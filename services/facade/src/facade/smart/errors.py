@@ -21,7 +21,22 @@ __all__ = [
     "LaunchRefused",
     "NotAvailable",
     "UnknownIssuer",
+    "authorization_refused",
 ]
+
+# RFC 6749, 4.1.2.1 and OpenID Connect Core, 3.1.2.6: what a log may repeat of an error answer.
+_ERRORS = frozenset(
+    {
+        "access_denied",
+        "invalid_request",
+        "invalid_scope",
+        "login_required",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_response_type",
+    }
+)
 
 
 class LaunchRefused(Exception):
@@ -90,3 +105,8 @@ class NotAvailable(LaunchRefused):
     status = 503
     title = "Preceptor is not available"
     advice = "Something it needs is not there now. Wait a moment, then launch again from the patient's record."
+
+
+def authorization_refused(unverified_error: str) -> EhrRefused:
+    """Return the refusal for an error answer of an authorization endpoint; words that are not of the list stay out."""
+    return EhrRefused(f"authorization-{unverified_error if unverified_error in _ERRORS else 'other'}")

@@ -9,7 +9,7 @@ from fhir_support.client import FhirClient
 from facade.ehr.registry import Ehr, EhrRegistry, UnknownEhr
 from facade.smart.authorization_server import AuthorizationServer
 from facade.smart.cookies import FrameCookie, cookie_name
-from facade.smart.errors import ContextMissing, EhrRefused, UnknownIssuer
+from facade.smart.errors import ContextMissing, EhrRefused, UnknownIssuer, authorization_refused
 from facade.smart.launch_context import read_launch_context, user_client
 from facade.smart.launch_steps import Asked, AuthorizationRequest, OpenedSession, SignedIn, StayChoice
 from facade.smart.pending import PendingLaunches
@@ -22,19 +22,6 @@ from facade.smart.token_response import AppContext, TokenResponse
 __all__ = ["Launches"]
 
 _MAX_LAUNCH_CHARACTERS = 2048
-# RFC 6749, 4.1.2.1 and OpenID Connect Core, 3.1.2.6: what a log may repeat of an error answer.
-_ERRORS = frozenset(
-    {
-        "access_denied",
-        "invalid_request",
-        "invalid_scope",
-        "login_required",
-        "server_error",
-        "temporarily_unavailable",
-        "unauthorized_client",
-        "unsupported_response_type",
-    }
-)
 
 
 class Launches:
@@ -95,8 +82,7 @@ class Launches:
             # RFC 9207: the answer comes from another authorization server than the one that was asked.
             raise EhrRefused("issuer-parameter-differs")
         if "error" in query:
-            error = query["error"] if query["error"] in _ERRORS else "other"
-            raise EhrRefused(f"authorization-{error}")
+            raise authorization_refused(query["error"])
         response = await self._server.exchange(
             ehr,
             asked.token_endpoint,
