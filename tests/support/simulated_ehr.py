@@ -231,6 +231,8 @@ class SimulatedEhr:
         body = b""
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":  # the client was killed while it sent
+                return
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
