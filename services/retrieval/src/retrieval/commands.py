@@ -30,6 +30,7 @@ from retrieval.importers.records import Importer
 from retrieval.index import Index
 from retrieval.ingest import Refusal
 from retrieval.meaning import embed, load_encoder
+from retrieval.reranker_command import train_reranker
 from retrieval.settings import RetrievalSettings
 from retrieval.starter import FactFileRefused, read_fact_file
 
@@ -160,6 +161,9 @@ def vectors(
         return STOPPED if stop.asked else 0
 
     with_index(work)
+
+
+app.command()(train_reranker)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from service_runtime.vault_store import connect_secret_store
 from retrieval.engines import open_index as open_engine
 from retrieval.index import Index
 from retrieval.ingress import build_ingress
-from retrieval.meaning import find_by_meaning
+from retrieval.meaning import find_by_meaning, load_reranker
 from retrieval.service import RetrievalService
 from retrieval.settings import RetrievalSettings
 
@@ -34,6 +34,8 @@ class Retrieval:
         async def open_index() -> Index:
             index = await open_engine(settings, secrets)
             self._meaning = asyncio.create_task(find_by_meaning(index, settings.encoder_dir))
+            if settings.reranker_dir is not None:
+                self._service.reranker = await asyncio.to_thread(load_reranker, settings.reranker_dir)
             return index
 
         self._service = RetrievalService(open_index, refresh_every_s=settings.refresh_every_s)

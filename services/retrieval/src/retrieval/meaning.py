@@ -6,8 +6,9 @@ from pathlib import Path
 
 from retrieval.encoder import Encoder
 from retrieval.index import Index, IndexUnavailable
+from retrieval.reranking import Reranker
 
-__all__ = ["embed", "find_by_meaning", "load_encoder"]
+__all__ = ["embed", "find_by_meaning", "load_encoder", "load_reranker"]
 
 _BATCH = 32
 
@@ -17,6 +18,13 @@ def load_encoder(folder: Path) -> Encoder:
     from retrieval.transformers_engine import SentenceEncoder
 
     return SentenceEncoder(folder)
+
+
+def load_reranker(folder: Path) -> Reranker:
+    """Load the cross-encoder."""
+    from retrieval.transformers_engine import CrossEncoder
+
+    return CrossEncoder(folder)
 
 
 async def find_by_meaning(index: Index, folder: Path | None, *, look_every_s: float = 30.0) -> None:

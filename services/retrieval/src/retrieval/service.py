@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from service_contracts.answers import Abstention, Answer, AnswerQuery, QuestionKind
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
@@ -11,8 +12,9 @@ from service_runtime.log import LogCode, log
 from service_runtime.secrets import SecretError
 
 from retrieval.answering import supported_sentences
-from retrieval.index import Index, IndexFailure
+from retrieval.index import Index, IndexFailure, IndexUnavailable
 from retrieval.ingress import NotReady
+from retrieval.reranking import READ_AGAIN, Reranker, reranked
 from retrieval.starter import load_starter
 
 __all__ = ["RetrievalService"]
@@ -32,6 +34,8 @@ class RetrievalService:
         self._refresh_every_s = refresh_every_s
         self._index: Index | None = None
         self._reason = "index-opening"
+        self.reranker: Reranker | None = None
+        """Reads the best passages again; set once it is loaded, if there is one."""
 
     def check(self) -> None:
         """See ``Searcher.check``."""
@@ -43,8 +47,22 @@ class RetrievalService:
 
     async def passages_for(self, query: PassageQuery) -> list[Passage]:
         """See ``Searcher.passages_for``; raises ``TimeoutError`` when the query's time runs out."""
+        ends = time.monotonic() + query.budget_ms / 1000
         async with asyncio.timeout(query.budget_ms / 1000):
+            if self.reranker is None:
+                return await self._searched(query)
+            more = query.model_copy(update={"limit": max(query.limit, READ_AGAIN)})
+            found = await self._searched(more)
+            # A quarter of what is left stays for the way back.
+            stop_at = ends - (ends - time.monotonic()) / 4
+            late = partial(_late, stop_at)
+            return await asyncio.to_thread(reranked, query.text, found, self.reranker, query.limit, late)
+
+    async def _searched(self, query: PassageQuery) -> list[Passage]:
+        try:
             return await self._opened().passages(query)
+        except IndexUnavailable:
+            raise NotReady("index-unavailable") from None
 
     async def answers_for(self, query: AnswerQuery) -> Answer:
         """See ``Searcher.answers_for``: an answer that is late is none."""
@@ -58,7 +76,7 @@ class RetrievalService:
         )
         try:
             async with asyncio.timeout(query.budget_ms / 1000):
-                version, passages = index.version, await index.passages(wanted)
+                version, passages = index.version, await self._searched(wanted)
                 sentences = await asyncio.to_thread(supported_sentences, query.question, passages, query.limit)
         except TimeoutError:
             return Answer(abstained=Abstention.DEADLINE, index_version=index.version)
@@ -118,3 +136,7 @@ class RetrievalService:
         # What was read before is still served, and its version says so; the next round tries again.
         except Exception as error:  # noqa: BLE001
             log(LogCode.INDEX_REFRESHED, level=logging.ERROR, reason="failed", error_type=type(error).__name__)
+
+
+def _late(stop_at: float) -> bool:
+    return time.monotonic() > stop_at

@@ -14,7 +14,8 @@ class RetrievalSettings(BaseSettings):
 
     ``index_dir`` holds the encrypted index and its wrapped key. ``encoder_dir`` holds the sentence encoder and
     ``fetched_dir`` the interaction thesaurus that ``preceptor ingest prepare`` fetches (beside the encoder when not
-    set); without an encoder passages are found by their words alone.
+    set); without an encoder passages are found by their words alone. ``reranker_dir`` holds a cross-encoder that
+    ``preceptor ingest train-reranker`` made; with one the best passages are read again where the time allows.
 
     ``engine`` is ``embedded`` or ``opensearch``. OpenSearch is reached at ``opensearch_url`` with a client certificate;
     ``opensearch_tenant`` tells the indices of several owners in one cluster apart.
@@ -25,6 +26,7 @@ class RetrievalSettings(BaseSettings):
     index_dir: Path
     encoder_dir: Path | None = None
     fetched_dir: Path | None = None
+    reranker_dir: Path | None = None
     engine: Literal["embedded", "opensearch"] = "embedded"
     opensearch_url: str | None = None
     opensearch_ca_file: Path | None = None
