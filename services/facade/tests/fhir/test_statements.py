@@ -37,7 +37,9 @@ async def test_metadata_is_a_capability_statement_of_r4(endpoint, statement):
     (rest,) = statement["rest"]
     assert rest["security"]["cors"] is True
     assert rest["security"]["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
-    assert {one["type"] for one in rest["resource"]} == set(TYPES) == set(SERVED)
+    assert (
+        {one["type"] for one in rest["resource"]} == {*TYPES, "OperationDefinition"} == {*SERVED, "OperationDefinition"}
+    )
     assert {one["name"] for one in rest.get("operation", [])} == set(endpoint.container.operations.by_name)
     head = await endpoint.ask("metadata", method="HEAD")
     assert (head.status_code, head.content) == (200, b"")
@@ -47,7 +49,13 @@ async def test_metadata_is_a_capability_statement_of_r4(endpoint, statement):
 async def test_everything_it_names_answers_and_what_it_does_not_name_is_refused(endpoint, statement):
     token = endpoint.token(ALL)
     (rest,) = statement["rest"]
-    for resource in rest["resource"]:
+    *results, definitions = rest["resource"]
+    assert [one["code"] for one in definitions["interaction"]] == ["read"]
+    for one in rest["operation"]:
+        definition = (await endpoint.ask(f"OperationDefinition/{one['name']}")).json()
+        assert (definition["code"], definition["kind"]) == (one["name"], "operation")
+    assert (await endpoint.ask("OperationDefinition", token=token)).status_code == 404
+    for resource in results:
         kind = resource["type"]
         found = (await endpoint.ask(f"{kind}?_count=1", token=token)).json()["entry"][0]["resource"]
         path = f"{kind}/{found['id']}"

@@ -38,6 +38,7 @@ def capability_statement(base: str, operations: Sequence[AdvertisedOperation] = 
         "interaction": [{"code": "batch", "documentation": "Reads, searches and histories only."}],
     }
     if operations:
+        rest["resource"].append({"type": "OperationDefinition", "interaction": [{"code": "read"}]})
         rest["operation"] = [{"name": one.name, "definition": one.definition} for one in operations]
     return {
         "resourceType": "CapabilityStatement",

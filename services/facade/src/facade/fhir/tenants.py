@@ -25,11 +25,13 @@ _TENANT = re.compile(r"/fhir/(?!metadata(?:/|$))([a-z0-9][a-z0-9-]{0,31})(?=/|$)
 _SHORT = "facade.fhir.short"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
         "Accept, Authorization, Content-Type, If-Modified-Since, If-None-Match, Prefer, X-Request-Id"
     ),
-    "Access-Control-Expose-Headers": "Content-Location, ETag, Last-Modified, Location, WWW-Authenticate, X-Request-Id",
+    "Access-Control-Expose-Headers": (
+        "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Progress, X-Request-Id"
+    ),
     "Access-Control-Max-Age": "600",
 }
 
