@@ -198,7 +198,7 @@ async def test_every_answer_has_an_id_and_the_security_headers(client):
 @pytest.mark.requirement(
     "a1",
     "hl7.fhir.uv.smart-app-launch_2.2.0@303",
-    "The client SHOULD return a “Cache-Control” header in its JWKS response",
+    "client SHOULD return a “Cache-Control” header in its JWKS response",
 )
 @pytest.mark.requirement(
     "a5",

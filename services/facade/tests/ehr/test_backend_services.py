@@ -62,6 +62,41 @@ def decoded(part):
 
 @pytest.mark.requirement(
     "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@226",
+    "[T]he app [SHALL discover] the EHR FHIR server’s SMART configuration metadata, including OAuth token endpoint URL",
+)
+@pytest.mark.requirement(
+    "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@227",
+    "The app [SHALL issue] an HTTP GET with an `Accept` header supporting `application/json` to retrieve "
+    "the SMART configuration file [from [base]/.well-known/smart-configuration]",
+)
+@pytest.mark.requirement(
+    "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@234",
+    "After generating this authentication JWT, the client requests an access token via HTTP `POST` to "
+    "the FHIR authorization server’s token endpoint URL, using content-type",
+)
+@pytest.mark.requirement(
+    "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@235",
+    "[When requesting] an access token via HTTP POST to the FHIR authorization server’s token endpoint "
+    "URL [the] `scope` [parameter is] `required` [and SHALL contain] … the scope of access",
+)
+@pytest.mark.requirement(
+    "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@237",
+    "[when requesting] an access token via HTTP POST to the FHIR authorization server’s token endpoint "
+    "URL [the] `client_assertion_type` [parameter is] `required` [and SHALL contain] … Fixed",
+)
+@pytest.mark.requirement(
+    "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@238",
+    "[when requesting] an access token via HTTP POST to the FHIR authorization server’s token endpoint "
+    "URL [the] `client_assertion` [parameter is] `required` [and SHALL contain] … [the s]igned",
+)
+@pytest.mark.requirement(
+    "b1",
     "hl7.fhir.uv.smart-app-launch_2.2.0@236",
     "[when requesting] an access token via HTTP POST to the FHIR authorization server’s token endpoint URL [the] "
     "`grant_type` [parameter is] `required` [and SHALL contain the] … Fixed value: `client_credentials`",
@@ -123,6 +158,12 @@ async def test_a_token_that_ran_out_is_replaced_before_it_is_sent(backend):
     assert len(one.token_requests) == 2
 
 
+@pytest.mark.requirement(
+    "b2",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@264",
+    "The app [SHALL issue] a request [for FHIR data[ that includes an Authorization header that presents "
+    "the access_token as a “Bearer” token: `Authorization: Bearer {{access_token}}`",
+)
 @pytest.mark.requirement("b2", "", "Re-token on expiry and once on 401")
 async def test_a_401_gets_one_new_token_and_one_more_try(backend):
     one = backend()
@@ -131,6 +172,7 @@ async def test_a_401_gets_one_new_token_and_one_more_try(backend):
     assert (await one.fhir.read("Encounter/enc-ac4dcc33953d"))["id"] == "enc-ac4dcc33953d"
     reads = [one_ for one_ in one.sent if "/fhir/Encounter/" in str(one_.url)]
     assert len(reads) == 2
+    assert reads[1].headers["authorization"] == f"Bearer {await one.tokens.token()}"
     assert len(one.token_requests) == 1
 
 

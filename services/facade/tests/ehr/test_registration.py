@@ -62,6 +62,18 @@ def test_tokens_that_cannot_be_checked_cannot_be_registered(tokens):
 
 
 @pytest.mark.requirement(
+    "b1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@232",
+    "All exchanges described herein between the client and the FHIR server SHALL be secured using TLS "
+    "V1.2 or a more recent version of TLS .",
+)
+@pytest.mark.requirement(
+    "a1",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@301",
+    "[For the URL to JWK Set method, the value SHALL be] the TLS-protected endpoint where the client’s "
+    "public JWK Set can be found",
+)
+@pytest.mark.requirement(
     "a1",
     "hl7.fhir.uv.smart-app-launch_2.2.0@1",
     "Apps SHALL ensure that when protocol steps include transmission of sensitive information (authentication secrets, "

@@ -111,6 +111,125 @@ async def test_a_client_with_a_secret_sends_it_by_basic_and_nothing_in_the_body(
 
 
 @pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@62",
+    "After obtaining an authorization code the app trades the code for an access token... [by issusing] "
+    "an HTTP `POST` to the EHR authorization server’s token endpoint URL using content-type",
+)
+@pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@64",
+    "For `confidential apps`, authentication is required [when making requests to the token endpoint].",
+)
+@pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@65",
+    "Confidential clients SHOULD use [Asymmetric "
+    "Authentication](https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html) "
+    "[for authentication when making requests to the",
+)
+@pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@67",
+    "[When an app requests an access token the] `grant_type`[parameter is] `required` [and SHALL contain "
+    "the] fixed value: `authorization_code`",
+)
+@pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@68",
+    "[When an app requests an access token the] `code`[parameter is] `required` [and SHALL contain the "
+    "authorizaion c]ode that the app received from the authorization server",
+)
+@pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@69",
+    "[When an app requests an access token the] `redirect_uri`[parameter is] `required`[and SHALL "
+    "contain the] same redirect_uri used in the initial authorization request",
+)
+@pytest.mark.requirement(
+    "a4",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@70",
+    "[When an app requests an access token the] `code_verifier`[parameter is] `required`[and SHALL be] "
+    "... used to verify against the `code_challenge` parameter previously provided in the",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@317",
+    "[T]he client SHALL use [their assigned `client_id`] when requesting an access token.",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@319",
+    "Before a client can request an access token, it SHALL generate a one-time-use JSON Web Token (JWT) "
+    "that will be used to authenticate the client to the FHIR authorization server.",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@320",
+    "The authentication JWT … SHALL be signed with the client’s private key (which SHOULD be an `RS384` "
+    "or `ES384` signature).",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@321",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`alg`[Authentication JWT "
+    "header value is] `required` [and SHALL contain t]he JWA algorithm (e.g., RS384, ES384) used",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@322",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`kid`[Authentication JWT "
+    "header value is] `required` [and SHALL contain t]he identifier of the key-pair used to sign",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@323",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`typ`[header value is] "
+    "`required`[with] Fixed value: JWT.",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@327",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`iss`[claim is] `required`… "
+    "[and] SHALL [contain the] Issuer of the JWT --the client's `client_id`, as determined",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@328",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`sub`[claim is] `required`… "
+    "[and] SHALL [contain] The client's `client_id`, as determined during registration with the",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@329",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`aud`[claim is] `required`… "
+    '[and] SHALL [contain] The FHIR authorization server\'s "token URL" (the same URL to which',
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@332",
+    "[When] a client generate[s] a one-time-use JSON Web Token (JWT)… [the]`jti`[claim is] `required`… "
+    "[and] SHALL [contain a] nonce string value that uniquely identifies this authentication JWT",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@333",
+    "[When the client requests an access token] … [the]`client_assertion_type`[parameter is] `required`… "
+    "[and] SHALL [contain the] Fixed value:",
+)
+@pytest.mark.requirement(
+    "a5",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@334",
+    "[When the client requests an access token] … [the]`client_assertion`[parameter is] `required`… "
+    "[and] SHALL [contain the] Signed authentication JWT value",
+)
+@pytest.mark.requirement(
+    "a6",
+    "hl7.fhir.uv.smart-app-launch_2.2.0@106",
+    "[When requesting a new access token using a refresh token the] `refresh_token` [parameter is] "
+    "`required`[and SHALL contain the] The refresh token from a prior authorization response",
+)
+@pytest.mark.requirement(
     "a5",
     "hl7.fhir.uv.smart-app-launch_2.2.0@308",
     "The client SHALL support ... `RS384` … for the JSON Web Algorithm (JWA) header parameter",
@@ -134,7 +253,7 @@ async def test_a_client_with_a_secret_sends_it_by_basic_and_nothing_in_the_body(
 @pytest.mark.requirement(
     "a6",
     "hl7.fhir.uv.smart-app-launch_2.2.0@117",
-    "[if the] `refresh_token` [parameter is] present, the app should discard any previous refresh_token associated "
+    "`refresh_token` [parameter is] present, the app should discard any previous refresh_token associated "
     "with this launch and replace it with this new value",
 )
 @pytest.mark.parametrize(
