@@ -285,8 +285,8 @@ async def post(
     'expiration time integer for this authentication JWT, expressed in seconds since the "Epoch" '
     "(1970-01-01T00:00:00Z UTC).",
 )
-async def test_no_forged_token_is_taken_and_no_body_is_read(cds, ehr, cds_client, connections):
-    cds_client.extra_keys = [P256.as_dict(private=False)]
+async def test_no_forged_token_is_taken_and_no_body_is_read(cds, ehr, cds_client, connections, monkeypatch):
+    monkeypatch.setattr(cds_client, "extra_keys", [P256.as_dict(private=False)])
     await cds.cards(PATH, ehr.request(PATH))  # so that the registered keys are known
     connections.clear()
     assert len(FORGED) >= 40
@@ -436,6 +436,25 @@ async def test_a_token_for_the_service_is_none_for_its_feedback(cds, cds_client)
     assert (status, asked) == (401, 0)
     status, _, _, _ = await post(cds.app, path, [f"Bearer {cds_client.token(f'{PATH}/feedback')}"], b'{"feedback": []}')
     assert status == 200
+
+
+async def test_a_client_whose_keys_share_an_id_is_refused(cds, cds_client, ehr, monkeypatch):
+    monkeypatch.setattr(cds_client, "extra_keys", [OTHER_EC.as_dict(private=False)])
+    for key in (cds_client.ec, OTHER_EC):
+        token = signed(cds_client, cds_client.header(), cds_client.claims(PATH), key)
+        assert (await cds.call(PATH, ehr.request(PATH), token=token)).status_code == 401
+
+
+async def test_a_key_that_was_never_published_is_refused_and_one_that_is_new_is_found(
+    facade_with, cds_client, ehr, monkeypatch
+):
+    new = ECKey.generate_key("P-384", {"kid": "new"})
+    token = signed(cds_client, cds_client.header(kid="new"), cds_client.claims(PATH), new)
+    async with facade_with() as cds:
+        assert (await cds.call(PATH, ehr.request(PATH), token=token)).status_code == 401
+    monkeypatch.setattr(cds_client, "extra_keys", [new.as_dict(private=False)])
+    async with facade_with() as cds:
+        assert (await cds.call(PATH, ehr.request(PATH), token=token)).status_code == 200
 
 
 async def test_a_service_that_does_not_exist_is_not_found(cds, cds_client):

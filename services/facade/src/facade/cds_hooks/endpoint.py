@@ -84,8 +84,11 @@ class CdsHooks:
         """
         request = read_hook_request(body, service.hook)
         deadline = Deadline(max(1.0, BUDGET_MS - (time.monotonic() - began) * 1000))
-        alerts = await self._alerts(caller, service, request, deadline)
-        return await self._answers.answer(caller.ehr.id, service.id, request.patient_id, alerts, request_id)
+        try:
+            alerts = await self._alerts(caller, service, request, deadline)
+            return await self._answers.answer(caller.ehr.id, service.id, request.patient_id, alerts, request_id)
+        except RecursionError:
+            raise BadRequest("The request is nested too deeply.") from None
 
     async def feedback(self, caller: Caller, service: CdsService, body: bytes) -> None:
         """Keep feedback; raise ``BadRequest``, ``NotFound`` and ``ServiceUnavailable``."""

@@ -17,6 +17,7 @@ from facade.store.cds_cards import CardFeedback, CdsCards, ShownCard
 __all__ = ["Feedback"]
 
 _MAX_ITEMS = 100
+_YEARS = (2000, 2200)
 
 
 class _Lenient(BaseModel):
@@ -41,7 +42,7 @@ class _AcceptedSuggestion(_Lenient):
 
 
 class _Item(_Lenient):
-    card: Annotated[str, Field(min_length=1, max_length=128)]
+    card: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
     outcome: Literal["accepted", "overridden"]
     acceptedSuggestions: tuple[_AcceptedSuggestion, ...] = ()
     overrideReason: _OverrideReason | None = None
@@ -96,5 +97,8 @@ def _check(item: _Item, shown: Mapping[str, ShownCard]) -> None:
 def _outcome(item: _Item) -> CardFeedback:
     content: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    at = item.outcomeTimestamp if item.outcomeTimestamp.tzinfo else item.outcomeTimestamp.replace(tzinfo=UTC)
+    at = item.outcomeTimestamp
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise BadRequest("outcomeTimestamp is of another age.")
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return CardFeedback(digest, item.card, item.outcome, content, at)

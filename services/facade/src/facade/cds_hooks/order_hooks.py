@@ -133,6 +133,6 @@ class OrderHooks:
 def _understood(read: Callable[[], _T]) -> _T:
     try:
         return read()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, IndexError):
         # What an EHR sends can be wrong in ways no table lists; the error's text would repeat it.
         raise BadRequest("The orders or the prefetched data are not valid FHIR R4.") from None

@@ -62,9 +62,10 @@ def given(value: object, template: str, patient_id: str) -> tuple[Resource, ...]
 
 
 def _goes_on(bundle: Mapping[str, Any], matches: int) -> bool:
-    links, total = bundle.get("link", []), bundle.get("total")
-    further = any(isinstance(link, dict) and link.get("relation") == "next" for link in links)
-    return further or (isinstance(total, int) and total > matches)
+    links, total = bundle.get("link", []), bundle.get("total", 0)
+    if not isinstance(links, list) or not isinstance(total, int):
+        return True
+    return total > matches or any(isinstance(link, dict) and link.get("relation") == "next" for link in links)
 
 
 def _about(resource: Mapping[str, Any], patient_id: str) -> bool:

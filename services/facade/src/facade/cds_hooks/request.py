@@ -44,12 +44,16 @@ class HookRequest:
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body; raise ``BadRequest``."""
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
     if not isinstance(value, dict):
         raise BadRequest("The body is not a JSON object.")
     return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def read_hook_request(body: bytes, hook: str) -> HookRequest:
