@@ -20,6 +20,7 @@ def drafted_for(suite, encounter):
     return len([one for one in suite.drafting.requests if one.chart.encounter.reference == encounter])
 
 
+@pytest.mark.requirement("b2", "", "Writes use conditional create, If-Match, or a transaction.")
 async def test_a_discharge_becomes_one_document_with_its_flag(facade, ward, eventually):
     encounter = await ward.admit()
     await ward.discharge(encounter)
@@ -30,6 +31,11 @@ async def test_a_discharge_becomes_one_document_with_its_flag(facade, ward, even
     assert "40 mg" in str(written["DetectedIssue"][0]["evidence"])
 
 
+@pytest.mark.requirement("f3", "", "Deterministic ids and conditional create: a replay is a no-op.")
+@pytest.mark.requirement(
+    "d4", "hl7.fhir.uv.subscriptions_1.1.0@17",
+    "Some notifications might not be delivered. Some notifications might be delivered multiple times",
+)  # fmt: skip
 async def test_a_repeated_notification_changes_nothing(facade, ward, eventually, suite):
     encounter = await ward.admit()
     await ward.discharge(encounter)
