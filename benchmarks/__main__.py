@@ -10,6 +10,7 @@ _BENCHMARKS = {
     "discharge-path": "benchmarks.discharge_path",
     "order-sign": "benchmarks.order_sign",
     "notifications": "benchmarks.notifications",
+    "triage": "benchmarks.triage",
 }
 
 

@@ -76,12 +76,13 @@ class Encoding:
     def fit(cls, rows: Matrix, pieces: int = 16) -> "Encoding":
         """Return the encoding of ``rows`` (one visit a row, columns as ``NAMES``)."""
         quantiles = np.linspace(0, 1, pieces + 1)
-        return cls(
-            tuple(
-                tuple(round(float(edge), 4) for edge in np.unique(np.nanquantile(rows[:, column], quantiles)))
-                for column in range(len(MEASURED))
-            )
-        )
+        edges = []
+        for column in range(len(MEASURED)):
+            known = rows[:, column][~np.isnan(rows[:, column])]
+            # Nothing was ever measured: one piece, in which everything is the same.
+            cut = np.unique(np.quantile(known, quantiles)) if len(known) else (0.0, 1.0)
+            edges.append(tuple(round(float(edge), 4) for edge in cut))
+        return cls(tuple(edges))
 
     def __call__(self, rows: Matrix | Sequence[Sequence[float]]) -> Matrix:
         """Return what the network reads, one row each."""

@@ -1,0 +1,162 @@
+"""The importer reads what CDC publishes, refuses other files, and leaves out what cannot be, counting it."""
+
+import json
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from service_contracts.triage import MeasurementKind
+from triage.training.dataset import collect, hide_numbers, vary_phrases
+from triage.training.measures import area, bootstrap, calibration_error, quadratic_kappa
+from triage.training.nhamcs import VARIABLES, SurveyError, Tally, Visit, open_survey, read_visits
+from triage.training.reasons import ReasonLabels, group_of
+
+from .conftest import SURVEY
+
+LABELS = ReasonLabels({10501: "Chest pain, soreness", 14150: "Shortness of breath (NOS)", 89970: 'Entry of "none"'})
+PLAIN: dict[str, Any] = {
+    **dict.fromkeys(VARIABLES, 0),
+    "AGE": 60, "AGEDAYS": -7, "SEX": 2, "ARREMS": 1, "AMBTRANSFER": 2, "RESIDNCE": 2, "IMMEDR": 2, "TEMPF": 1004,
+    "PULSE": 110, "RESPR": 22, "BPSYS": 150, "BPDIAS": 90, "POPCT": 94, "PAINSCALE": 7, "RFV1": 10501, "RFV2": 14150,
+    "RFV3": -9, "RFV4": -9, "RFV5": -9, "ADMIT": 1, "ADMITHOS": 1, "HDSTAT": 1, "CHF": 1, "DIABTYP2": 1, "REGION": 3,
+    "HOSPCODE": 12, "PATWT": 2480.5, "YEAR": 2018,
+}  # fmt: skip
+
+
+def test_a_stata_file_says_the_same_as_its_rows(tmp_path: Path) -> None:
+    """The SAS, Stata and SPSS files are read by one library and one code; Stata's can be written here."""
+    changes = [{}, {"AGE": 3, "IMMEDR": 4, "RFV2": -9}, {"PULSE": 998}]
+    file = tmp_path / "ed2018-stata.dta"
+    file.write_bytes(_stata([{**PLAIN, **change} for change in changes]))
+    assert list(read_visits([file], LABELS, Tally())) == _visits(changes)
+    with zipfile.ZipFile(tmp_path / "ed2018-stata.zip", "w") as archive:
+        archive.write(file, file.name)
+    with open_survey(tmp_path / "ed2018-stata.zip") as files:
+        assert list(read_visits(files, LABELS, Tally())) == _visits(changes)
+
+
+def _stata(rows: list[dict[str, Any]]) -> bytes:
+    """A Stata file of format 114: every variable a double."""
+    names = sorted(rows[0])
+    head = struct.pack("<BBBBhi81s18s", 114, 2, 1, 0, len(names), len(rows), b"", b"")
+    lists = b"\xff" * len(names) + b"".join(name.encode().ljust(33, b"\0") for name in names)
+    lists += b"\0" * (2 * (len(names) + 1)) + b"%9.0g".ljust(49, b"\0") * len(names) + b"\0" * (33 + 81) * len(names)
+    data = b"".join(struct.pack(f"<{len(names)}d", *(float(row[name]) for name in names)) for row in rows)
+    return head + lists + b"\0" * 5 + data
+
+
+def test_a_row_becomes_a_visit() -> None:
+    [visit] = _visits([{}])
+    patient = visit.patient
+    assert (patient.age_months, patient.sex, patient.ambulance, patient.came_from) == (
+        720,
+        "male",
+        True,
+        "nursing-home",
+    )
+    assert patient.values[MeasurementKind.TEMPERATURE] == pytest.approx(38.0, abs=0.001)
+    assert patient.values[MeasurementKind.PAIN] == 7
+    assert patient.complaints == ("chest pain, soreness", "shortness of breath")
+    assert patient.conditions == {"heart-failure", "diabetes"}
+    assert (visit.level, visit.critical, visit.hospitalised, visit.eligible) == (2, True, True, True)
+    assert (visit.region, visit.year) == ("south", 2018)
+
+
+def _visits(changes: list[dict[str, Any]], tally: Tally | None = None) -> list[Visit]:
+    from triage.training.nhamcs import _visit
+
+    return [_visit({**PLAIN, **change}, LABELS, tally or Tally()) for change in changes]
+
+
+@pytest.mark.parametrize(
+    ("change", "attribute", "value"),
+    [
+        ({"IMMEDR": 0}, "level", None),
+        ({"IMMEDR": 7}, "level", None),
+        ({"IMMEDR": -9}, "level", None),
+        ({"ADMIT": 6}, "critical", False),
+        ({"ADMIT": 6, "DIEDED": 1}, "critical", True),
+        ({"ADMIT": 6, "HDSTAT": 2}, "critical", True),
+        ({"ADMITHOS": 0, "TRANOTH": 1}, "hospitalised", True),
+        ({"ADMITHOS": 0}, "hospitalised", False),
+        ({"DOA": 1}, "eligible", False),
+        ({"LWBS": 1}, "eligible", False),
+    ],
+)
+def test_codes_mean_what_the_documentation_says(change: dict[str, Any], attribute: str, value: object) -> None:
+    [visit] = _visits([change])
+    assert getattr(visit, attribute) == value
+
+
+def test_missing_is_missing_and_impossible_is_left_out_and_counted() -> None:
+    tally = Tally()
+    [visit] = _visits([{"PULSE": 998, "TEMPF": -9, "BPDIAS": 160, "SEX": 9, "AGEDAYS": 10, "AGE": 0}], tally)
+    assert MeasurementKind.PULSE not in visit.patient.values
+    assert MeasurementKind.TEMPERATURE not in visit.patient.values
+    assert MeasurementKind.DIASTOLIC not in visit.patient.values
+    assert visit.patient.sex is None
+    assert visit.patient.age_months == pytest.approx(10 / 30.4375)
+    assert tally.left_out == {"PULSE": 1, "BPDIAS": 1, "SEX": 1}
+
+
+def test_a_file_without_a_needed_variable_is_refused(tmp_path: Path) -> None:
+    import duckdb
+
+    file = tmp_path / "ed.parquet"
+    duckdb.execute(f"COPY (SELECT 1 AS AGE, 2018 AS YEAR) TO '{file}' (FORMAT parquet)")
+    with pytest.raises(SurveyError, match="lacks the variables"):
+        list(read_visits([file], LABELS, Tally()))
+
+
+def test_reasons_have_words_and_groups() -> None:
+    assert LABELS.phrase(14150) == "shortness of breath"
+    assert LABELS.phrase(10509) == "other reason"
+    assert [group_of(code) for code in (10501, 12050, 14150, 58154, 89970)] == [
+        "general symptoms", "nervous system", "breathing", "injuries", "no usable reason",
+    ]  # fmt: skip
+
+
+def test_the_shared_files_are_read_whole() -> None:
+    if not SURVEY.is_file():
+        pytest.skip("the survey's files are not beside the repository")
+    tally = Tally()
+    with open_survey(SURVEY) as files:
+        labels = ReasonLabels.read(next(file for file in files if file.name == "rvc_labels.json"))
+        report = [file for file in files if "2020" in file.name]
+        visits = list(read_visits(report, labels, tally))
+    assert len(visits) == tally.visits == 14_860
+    assert sum(visit.level is not None for visit in visits) == 9_624
+    data, phrases = collect(visits)
+    assert len(data) == sum(visit.eligible for visit in visits)
+    assert data.rows.shape[0] == len(data)
+    assert phrases.none == len(phrases.texts)
+    hidden = hide_numbers(data.rows, np.random.default_rng(1))
+    assert np.isnan(hidden).sum() > np.isnan(data.rows).sum()
+    known = ~np.isnan(hidden)
+    assert (hidden[known] == data.rows[known]).all()
+    varied = vary_phrases(data.phrases, phrases, np.random.default_rng(1))
+    assert ((varied == phrases.none) >= (data.phrases == phrases.none)).all()
+
+
+def test_measures_are_those_of_their_definitions() -> None:
+    truth = np.array([0, 0, 1, 1])
+    assert area(truth, np.array([0.1, 0.4, 0.35, 0.8])) == 0.75
+    assert area(truth, np.array([0.5, 0.5, 0.5, 0.5])) == 0.5
+    assert area(truth, np.array([0.1, 0.4, 0.35, 0.8]), np.array([1.0, 3.0, 1.0, 1.0])) == pytest.approx(5 / 8)
+    levels = np.array([1, 2, 3, 4, 5])
+    assert quadratic_kappa(levels, levels) == 1
+    assert quadratic_kappa(levels, levels[::-1]) == pytest.approx(-1)
+    assert calibration_error(np.array([0, 1, 0, 1]), np.full(4, 0.5), bins=1) == 0
+    assert calibration_error(np.array([1, 1, 1, 1]), np.full(4, 0.5), bins=2) == 0.5
+    found = bootstrap(np.array([1, 1, 2, 2]), lambda rows: float(truth[rows].mean()), repeats=200, seed=1)
+    assert (found.low, found.value, found.high) == (0, 0.5, 1)
+    again = bootstrap(np.array([1, 1, 2, 2]), lambda rows: float(truth[rows].mean()), repeats=200, seed=1)
+    assert found == again
+
+
+def test_labels_are_read_from_json(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text(json.dumps({"10100": "Fever"}))
+    assert ReasonLabels.read(tmp_path / "labels.json").phrase(10100) == "fever"
