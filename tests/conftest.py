@@ -4,22 +4,15 @@ FHIR servers, an OAuth server and clients by others, and between them OpenBao an
 """
 
 import asyncio
-import json
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from facade.ehr.assertion import ClientAssertions
-from facade.ehr.backend_services import BackendServicesTokens
-from facade.ehr.client_authentication import ClientAuthentication
-from facade.ehr.discovery import Discovery
-from facade.ehr.registry import Ehr
 from fhir_support.client import FhirClient
 from preceptor.openbao.running import RunningOpenBao
 from service_runtime.secrets import MemorySecretStore
@@ -27,21 +20,12 @@ from service_runtime.secrets import MemorySecretStore
 from tests.interop import hospital
 from tests.interop.hospital import Addresses
 from tests.interop.processes import running
+from tests.interop.servers import NoToken, OAuthServer
 from tests.interop.signing_proxy import SigningProxy, signing_proxy
-from tests.interop.software import missing_tools, node_packages, python_environment
+from tests.interop.software import missing_tools, node_packages
 
 TESTS = Path(__file__).parent
 INTEROP = TESTS / "interop"
-
-
-class NoToken:
-    """The ``TokenSource`` of an open server."""
-
-    async def token(self) -> None:
-        """There is none."""
-
-    async def renew(self, refused: str) -> None:
-        """There is still none."""
 
 
 @pytest.fixture(scope="session")
@@ -90,30 +74,6 @@ def strict_sekmet(start_sekmet: Callable[[str], Any]) -> Iterator[Path]:
     """sekmet-fhir in its strict mode: SMART Backend Services and scopes."""
     with start_sekmet("strict") as log:
         yield log
-
-
-@dataclass(frozen=True)
-class OAuthServer:
-    """A running oidc-provider with a FHIR server behind it."""
-
-    issuer: str
-    log: Path
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        """Return what it did, in order."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == kind]
-
-    async def token(self, client_id: str, resource: str, scope: str) -> str:
-        """Return an access token for ``resource``, as the client gets it that reads our results."""
-        async with httpx.AsyncClient() as http:
-            answer = await http.post(
-                f"{self.issuer}/token",
-                auth=(client_id, hospital.READER_SECRET.replace(" ", "%20")),
-                data={"grant_type": "client_credentials", "resource": resource, "scope": scope},
-            )
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
 
 
 @pytest.fixture(scope="session")
@@ -188,71 +148,6 @@ def gateway(addresses: Addresses, facade: str) -> Iterator[SigningProxy]:
 
 
 @pytest.fixture(scope="session")
-def clients_python() -> Path:
-    """The Python that has the clients by others."""
-    if missing := missing_tools("uv"):
-        pytest.skip(f"clients by others are installed with {missing[0]}, which is not here: none was tried")
-    return python_environment(INTEROP / "clients.txt")
-
-
-@pytest.fixture(scope="session")
-def run_client(clients_python: Path) -> Callable[..., Any]:
-    """Runs one of our short programs that use a client by others; returns the JSON it writes."""
-
-    def run(program: str, **given: Any) -> Any:
-        done = subprocess.run(
-            [str(clients_python), str(INTEROP / "clients" / program)],
-            input=json.dumps(given),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-4_000:]
-        return json.loads(done.stdout)
-
-    return run
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def ward_tokens(
-    addresses: Addresses, http: httpx.AsyncClient, ward_secrets: MemorySecretStore
-) -> Callable[[str, str], BackendServicesTokens]:
-    """Our Backend Services at the strict server, with scopes and the name of a key; the key ``ward`` is registered."""
-
-    def tokens(scopes: str, key: str) -> BackendServicesTokens:
-        entry = hospital.registration(addresses, "strict", backend_client_id="ward", backend_scopes=scopes)
-        authentication = ClientAuthentication(ward_secrets, ClientAssertions(ward_secrets, key))
-        return BackendServicesTokens(Ehr.model_validate(entry), http, authentication, Discovery(http))
-
-    return tokens
-
-
-@pytest.fixture
-def ward(
-    addresses: Addresses, http: httpx.AsyncClient, ward_tokens: Callable[[str, str], BackendServicesTokens]
-) -> Callable[[str], FhirClient]:
-    """Our FHIR client as somebody who may write everything at the EHR of that name."""
-
-    def client(ehr_id: str) -> FhirClient:
-        if ehr_id == "oauth":
-            # Behind the gate nobody asks; what is stored there looks the same from both sides.
-            return FhirClient(f"http://127.0.0.1:{addresses.behind_port}/fhir", http, NoToken())
-        base = addresses.fhir_base(ehr_id)
-        if ehr_id == "open":
-            return FhirClient(base, http, NoToken())
-        return FhirClient(base, http, ward_tokens("system/*.cruds", "ward"))
-
-    return client
-
-
-@pytest.fixture(scope="session")
 def hospital_ward(
     addresses: Addresses, oauth_server: OAuthServer
 ) -> Callable[[], AbstractAsyncContextManager[FhirClient]]:
@@ -264,16 +159,3 @@ def hospital_ward(
             yield FhirClient(f"http://127.0.0.1:{addresses.behind_port}/fhir", client, NoToken())
 
     return opened
-
-
-@pytest.fixture
-def until() -> Callable[..., Any]:
-    """Waits until an asynchronous question has an answer that is not empty, and returns it."""
-
-    async def wait(question: Callable[[], Any], limit_s: float = 60.0) -> Any:
-        async with asyncio.timeout(limit_s):
-            while not (answer := await question()):  # noqa: ASYNC110  other processes set no Event
-                await asyncio.sleep(0.1)
-            return answer
-
-    return wait

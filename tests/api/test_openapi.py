@@ -68,9 +68,10 @@ async def test_every_operation_but_discovery_needs_access(document):
 
 
 @pytest.fixture
-async def access(tmp_path, addresses, facade, gateway, oauth_server, openbao, ward):
+async def access(tmp_path, addresses, facade, gateway, oauth_server, openbao, hospital_ward):
     """The file that says how to get in, for an EHR whose stay has just ended."""
-    await ended_stay(ward("oauth"), "Tried")
+    async with hospital_ward() as client:
+        await ended_stay(client, "Tried")
     base = addresses.own_base("oauth")
     token = await oauth_server.token("reader", base, EVERYTHING)
     file = tmp_path / "access.json"

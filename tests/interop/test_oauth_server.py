@@ -140,10 +140,9 @@ async def test_a_token_opens_what_its_scopes_say(server, addresses, tenant):
 
 
 @pytest.mark.requirement("c4", "", "A token for another audience is not valid here")
-@pytest.mark.parametrize("meant_for", ["oauth", "strict", "open"])
-async def test_a_token_for_another_base_opens_nothing(server, addresses, tenant, meant_for):
-    if meant_for == tenant:
-        pytest.skip("this one is for us")
+@pytest.mark.parametrize("other", ["oauth", "another"])
+async def test_a_token_for_another_base_opens_nothing(server, addresses, tenant, other):
+    meant_for = {"another": {"open": "strict", "strict": "open"}[tenant]}.get(other, other)
     token = await server.token("reader", addresses.own_base(meant_for), "system/Composition.rs")
 
     answer = await asked(addresses.own_base(tenant), token)

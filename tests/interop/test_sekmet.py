@@ -39,6 +39,8 @@ async def test_a_search_brings_every_page(client):
     assert {one["id"] for one in found} == {one["id"] for one in created}
 
 
+@pytest.mark.requirement("b2", "", "Writes use conditional create, If-Match, or a transaction")
+@pytest.mark.requirement("f3", "", "Conditional creation: a repetition changes nothing")
 async def test_what_is_created_twice_on_condition_is_there_once(client):
     once = {**patient("Once"), "identifier": [{"system": "urn:example:once", "value": f"{time.monotonic_ns()}"}]}
     condition = f"identifier=urn:example:once|{once['identifier'][0]['value']}"
@@ -49,6 +51,7 @@ async def test_what_is_created_twice_on_condition_is_there_once(client):
     assert again["id"] == first["id"]
 
 
+@pytest.mark.requirement("b2", "", "Writes use conditional create, If-Match, or a transaction")
 async def test_a_version_that_is_gone_is_not_overwritten(client):
     first = await client.create(patient("Version"))
     await client.update({**first, "gender": "other"}, if_match=first["meta"]["versionId"])
@@ -59,6 +62,7 @@ async def test_a_version_that_is_gone_is_not_overwritten(client):
     assert (await client.read(f"Patient/{first['id']}"))["gender"] == "other"
 
 
+@pytest.mark.requirement("b2", "", "Writes use conditional create, If-Match, or a transaction")
 async def test_a_transaction_is_all_or_nothing(client):
     family = f"Transaction{time.monotonic_ns()}"
     entries = [
@@ -93,6 +97,7 @@ async def test_the_strict_server_lets_nobody_in_without_a_token(addresses, stric
     assert answer.status_code == 401
 
 
+@pytest.mark.requirement("b2", "", "403 is reported, not retried")
 async def test_a_scope_that_is_too_narrow_is_a_refusal_that_is_told(backend):
     with pytest.raises(FhirRequestRefused) as refused:
         await backend("system/Encounter.rs").search("Patient", [])
@@ -107,6 +112,8 @@ async def test_a_key_that_is_not_registered_gets_no_token(backend):
     assert refused.value.status == 401
 
 
+@pytest.mark.requirement("b1", "", "A new assertion for each token request")
+@pytest.mark.requirement("b2", "", "Re-token on expiry")
 async def test_a_token_that_runs_out_is_replaced(backend, http):
     sent: list[httpx.Request] = []
 

@@ -14,6 +14,10 @@ def ehr(request):
     return request.param
 
 
+@pytest.mark.requirement(
+    "d1", "", "Create the Subscription: topic canonical URL, rest-hook, our endpoint, a limited-use secret"
+)
+@pytest.mark.requirement("f1", "", "AI content: AIAST, Provenance created with the target in one transaction")
 async def test_a_stay_that_ends_is_notified_drafted_and_written_back(ehr, facade, ward, until):
     client = ward(ehr)
     await until(lambda: _active(client))
