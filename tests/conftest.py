@@ -22,10 +22,12 @@ from tests.interop.hospital import Addresses
 from tests.interop.processes import running
 from tests.interop.servers import NoToken, OAuthServer
 from tests.interop.signing_proxy import SigningProxy, signing_proxy
-from tests.interop.software import missing_tools, node_packages
+from tests.interop.software import node_packages, why_no_node
 
 TESTS = Path(__file__).parent
 INTEROP = TESTS / "interop"
+OAUTH_SERVER_NODE = 20
+"""It calls functions that older versions of node do not have."""
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +81,8 @@ def strict_sekmet(start_sekmet: Callable[[str], Any]) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def oauth_server(folder: Path, addresses: Addresses, start_sekmet: Callable[[str], Any]) -> Iterator[OAuthServer]:
     """oidc-provider, with a sekmet-fhir behind it."""
-    if missing := missing_tools("node", "npm"):
-        pytest.skip(f"oidc-provider needs {' and '.join(missing)}: nothing was tried against an OAuth server by others")
+    if why := why_no_node(OAUTH_SERVER_NODE):
+        pytest.skip(f"for oidc-provider {why}: nothing was tried against an OAuth server by others")
     packages = node_packages(INTEROP / "oauth_server")
     settings = hospital.oauth(folder, addresses)
     command = ["node", str(INTEROP / "oauth_server" / "server.mjs"), str(settings)]
@@ -97,7 +99,7 @@ def facade(
 
     Every EHR it knows runs before it: one that cannot be reached is left alone for a while.
     """
-    for ehr in ("open_sekmet", "strict_sekmet", *(() if missing_tools("node", "npm") else ("oauth_server",))):
+    for ehr in ("open_sekmet", "strict_sekmet", *(() if why_no_node(OAUTH_SERVER_NODE) else ("oauth_server",))):
         request.getfixturevalue(ehr)
     for name in ("switches", "index"):
         (folder / name).mkdir()

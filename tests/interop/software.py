@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["CannotInstall", "missing_tools", "node_packages", "python_environment"]
+__all__ = ["CannotInstall", "missing_tools", "node_packages", "python_environment", "why_no_node"]
 
 _ROOT = Path(__file__).parents[2]
 _CACHE = _ROOT / ".preceptor" / "cache" / "software"
@@ -26,6 +26,15 @@ class CannotInstall(RuntimeError):
 def missing_tools(*tools: str) -> tuple[str, ...]:
     """Return which of ``tools`` this machine lacks; ``uv`` may also be the one that the Makefile installs."""
     return tuple(tool for tool in tools if shutil.which(tool) is None and not (tool == "uv" and _own_uv().is_file()))
+
+
+def why_no_node(at_least: int) -> str | None:
+    """Return why node packages cannot be run here, or None: npm is missing, or node is older than ``at_least``."""
+    if missing := missing_tools("node", "npm"):
+        return f"{' and '.join(missing)} must be installed"
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    major = int(said.removeprefix("v").partition(".")[0])
+    return None if major >= at_least else f"node must be {at_least} or newer, and is {said}"
 
 
 def python_environment(requirements: Path) -> Path:
