@@ -10,12 +10,14 @@ from typing import Any
 
 from facade.decisions import Decision, DecisionAction, corrected_sections
 from facade.ehr.registry import Ehr
+from facade.resources.access_event import AccessParties
 from facade.resources.audit_event import AuditParties
 from facade.resources.composition import DocumentContext
 from facade.resources.detected_issue import issue_name
 from facade.resources.ids import document_id
 from facade.resources.signing import Signer, sign_transaction
 from facade.resources.transaction import Transaction, document_transaction, failure_transaction
+from facade.resources.viewed_document import view_transaction
 from facade.store.documents import DocumentStatus, StoredDocument
 from facade.subscriptions.subscription import subscription_resource
 from service_contracts.chart import (
@@ -244,4 +246,10 @@ def resources() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{when}: Bundle", transaction.bundle
         for name, entry in zip(transaction.names, transaction.bundle["entry"], strict=True):
             yield f"{when}: {name}", entry["resource"]
+    parties = AccessParties("preceptor", None, "Practitioner/dr-1", "https://preceptor.example.org/fhir/sandbox")
+    _, viewed = view_transaction(
+        parties, document_id=document_id(EHR_ID, ENCOUNTER), patient=PATIENT, request_id="request-1", at=AT
+    )
+    yield "looked at: Bundle", viewed
+    yield "looked at: audit-event", viewed["entry"][0]["resource"]
     yield "subscription", subscription_resource(EHR, "https://preceptor.example.org", "a-secret")
