@@ -109,9 +109,10 @@ class Ehr:
         self.http.get("/").raise_for_status()
         return {"csrf": self.http.cookies[CSRF_COOKIE]}
 
-    def launch(self, client: str, encounter: str = DEMONSTRATION) -> str:
-        """Press Launch on a stay and return the launch parameter of the frame."""
-        page = self.http.post(f"/stays/{encounter}/launch", data={**self.csrf(), "client": client})
+    def launch(self, client: str, encounter: str = DEMONSTRATION, app_context: str | None = None) -> str:
+        """Press Launch on a stay, or a card's link, and return the launch parameter of the frame."""
+        form = {**self.csrf(), "client": client, **({"app_context": app_context} if app_context else {})}
+        page = self.http.post(f"/stays/{encounter}/launch", data=form)
         assert page.status_code == 200, page.text
         source = re.search(r'<iframe [^>]*src="([^"]+)"', page.text)
         assert source is not None

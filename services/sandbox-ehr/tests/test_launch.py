@@ -44,6 +44,14 @@ def test_a_launch_gives_every_kind_of_client_the_stay_and_the_user(ehr: Any, cli
     assert claims["fhirUser"] == f"{ehr.fhir_base}/Practitioner/DR-CA-001"
 
 
+def test_a_cards_link_hands_its_context_over_and_a_button_none(ehr: Any) -> None:
+    given = '{"document":"d","flag":"<script>"}'
+    for app_context in (given, None):
+        answer = ehr.authorize("public-app", SCOPE, launch=ehr.launch("public-app", app_context=app_context))
+        token = ehr.redeem("public-app", answered(answer)["code"]).json()
+        assert token.get("appContext") == app_context
+
+
 def test_discovery_says_what_is_there(ehr: Any) -> None:
     answer = ehr.http.get("/fhir/.well-known/smart-configuration", headers={"Accept": "text/html"})
     assert answer.headers["content-type"].startswith("application/json")

@@ -200,6 +200,18 @@ async def test_tls_is_verified_though_the_address_was_resolved_here(tmp_path):
     assert served.requests == []
 
 
+async def test_a_hospitals_own_authority_is_trusted_by_the_usual_variable(tmp_path, monkeypatch):
+    certificate = self_signed(tmp_path / "server.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async with serving(context) as served:
+        origin = f"https://localhost:{served.port}"
+        async with outbound_client({origin: "main"}, timeout_s=2) as client:
+            assert (await client.get(origin)).status_code == 200
+
+
 def self_signed(path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
