@@ -30,6 +30,9 @@ _RATE_PER_S = 100.0
 _BURST = 500.0
 """More than the busiest hospital's discharges; a Subscription that sends more is out of order."""
 _TELL_EVERY_S = 1.0
+_TOO_MANY = 429
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+_Answer = tuple[list[tuple[bytes, bytes]], bytes]
 
 
 class TokenBucket:
@@ -73,6 +76,7 @@ class NotificationGate:
         self._burst = burst
         self._buckets: dict[str, TokenBucket] = {}
         self._headers = security_headers(https=https)
+        self._answers: dict[int, _Answer] = {}
         self._refused: Counter[tuple[int, str | None]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,13 +88,14 @@ class NotificationGate:
         try:
             await self._admit(ehr_id, scope)
         except FhirError as error:
-            await self._refuse(send, scope, error.status, error.code, error.text, {}, ehr_id)
+            self._count(error.status, ehr_id if error.status != NotFound.status else None)
+            await self._refuse(send, scope, error.status, self._answer(error.status, error.code, error.text))
             return
         wait_s = self._bucket(ehr_id).take()
         if wait_s:
-            headers = {"Retry-After": str(math.ceil(wait_s))}
-            text = "Too many notifications; send this one again later."
-            await self._refuse(send, scope, 429, "throttled", text, headers, ehr_id)
+            self._count(_TOO_MANY, ehr_id)
+            answer = self._answer(_TOO_MANY, "throttled", "Too many notifications; send this one again later.")
+            await self._refuse(send, scope, _TOO_MANY, answer, (b"retry-after", str(math.ceil(wait_s)).encode()))
             return
         await self._app(scope, receive, send)
 
@@ -117,21 +122,28 @@ class NotificationGate:
             bucket = self._buckets[ehr_id] = TokenBucket(self._rate_per_s, self._burst)
         return bucket
 
+    def _answer(self, status: int, code: str, text: str) -> _Answer:
+        """Return headers and body of a refusal, which are made once."""
+        answer = self._answers.get(status)
+        if answer is None:
+            body = json.dumps(operation_outcome(code, text)).encode()
+            headers = [
+                *self._headers,
+                (b"content-type", b"application/fhir+json; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+            ]
+            if status == Unauthorized.status:
+                headers.append((b"www-authenticate", b"Bearer"))
+            answer = self._answers[status] = (headers, body)
+        return answer
+
     async def _refuse(
-        self, send: Send, scope: HTTPScope, status: int, code: str, text: str, headers: dict[str, str], ehr_id: str
+        self, send: Send, scope: HTTPScope, status: int, answer: _Answer, *more: tuple[bytes, bytes]
     ) -> None:
-        self._count(status, ehr_id if status != 404 else None)
-        if status == 401:
-            headers = {**headers, "WWW-Authenticate": "Bearer"}
-        body = json.dumps(operation_outcome(code, text)).encode()
-        headers = {
-            **headers,
-            "Content-Type": "application/fhir+json; charset=utf-8",
-            "Content-Length": str(len(body)),
-            REQUEST_ID_HEADER: accept_request_id(_header(scope, b"x-request-id")),
-        }
-        raw = [*self._headers, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
-        await send({"type": "http.response.start", "status": status, "headers": raw})
+        headers, body = answer
+        request_id = accept_request_id(_header(scope, b"x-request-id")).encode()
+        sent = [*headers, (_REQUEST_ID, request_id), *more]
+        await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _count(self, status: int, ehr_id: str | None) -> None:
