@@ -17,7 +17,7 @@ _SUMMARIES = {
     "train.triage": "Train the triage model on the national survey's files and report on a later year.",
     "monitor": "Watch over a model in use.",
     "monitor.triage": "Compare what triage proposed with what nurses decided and what came of it.",
-    "ehr": "List the EHRs and look after their Subscriptions.",
+    "ehr": "Register EHRs and look after their Subscriptions.",
 }
 
 
