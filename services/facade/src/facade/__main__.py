@@ -17,10 +17,15 @@ from facade.settings import FacadeSettings
 
 __all__ = ["main"]
 
+_SWITCH_S = 0.0005
+
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
     configure_logging("facade")
+    # Every database call comes back from a thread. While the event loop is busy, with a flood of refusals for example,
+    # such a thread waits this long for its turn (the default is 5 ms), a dozen times for one page.
+    sys.setswitchinterval(_SWITCH_S)
     try:
         settings, vault = FacadeSettings(), VaultSettings()
     except ValidationError as error:
