@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Insert, event, text
+from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -39,6 +39,7 @@ class Database:
             _prepare_sqlite(self._engine)
             # SQLite has one writer at a time and lets the others try again and again; here they wait in turn.
             self._turn = asyncio.Lock()
+        self._statements: dict[tuple[str, str | None, tuple[str, ...]], Any] = {}
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)
         self._reading = async_sessionmaker(self._engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False)
 
@@ -56,9 +57,7 @@ class Database:
 
     async def insert_new(self, session: AsyncSession, table: type[Base], values: dict[str, Any]) -> bool:
         """Insert a row unless one with the same key exists; return whether it was inserted."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        statement: Insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
-        result = await session.execute(statement)
+        result = await session.execute(self._insert(table, None, ()), values)
         return bool(getattr(result, "rowcount", 0))
 
     async def insert_new_row(self, session: AsyncSession, table: type[Base], values: dict[str, Any], key: Any) -> Any:
@@ -74,13 +73,25 @@ class Database:
         rows: Sequence[dict[str, Any]],
         *,
         key: str,
-        update: Sequence[str],
+        update: tuple[str, ...],
     ) -> None:
-        """Insert rows in one statement; of those whose ``key`` exists only the columns ``update`` are changed."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table).values(list(rows))
-        changes = {name: statement.excluded[name] for name in update}
-        await session.execute(statement.on_conflict_do_update(index_elements=[key], set_=changes))
+        """Insert rows at once; of those whose ``key`` exists only the columns ``update`` are changed."""
+        await session.execute(self._insert(table, key, update), list(rows))
+
+    def _insert(self, table: type[Base], key: str | None, update: tuple[str, ...]) -> Any:
+        """Return the statement, made once: what is made anew each time is also compiled anew each time."""
+        name = (table.__tablename__, key, update)
+        if name not in self._statements:
+            dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+            statement = dialect.insert(cast(Table, table.__table__))
+            self._statements[name] = (
+                statement.on_conflict_do_nothing()
+                if key is None
+                else statement.on_conflict_do_update(
+                    index_elements=[key], set_={column: statement.excluded[column] for column in update}
+                )
+            )
+        return self._statements[name]
 
     async def migrate(self) -> None:
         """Apply the migrations that are missing."""
