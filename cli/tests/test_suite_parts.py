@@ -192,6 +192,17 @@ def test_clients_and_ehrs_follow_the_ports_and_are_what_both_sides_read(settings
     assert ehr.issuer == f"{settings.ehr_url}/fhir"
 
 
+def test_an_ehr_that_was_registered_stays_when_the_suite_starts_again(settings: SuiteSettings) -> None:
+    settings.state.mkdir()
+    write_ehrs(settings)
+    file = settings.state / "facade-ehrs.json"
+    (sandbox,) = json.loads(file.read_text())
+    other = {**sandbox, "id": "main", "issuer": "https://ehr.example.org/fhir"}
+    file.write_text(json.dumps([{**sandbox, "name": "an old entry"}, other]))
+    write_ehrs(settings)
+    assert json.loads(file.read_text()) == [sandbox, other]
+
+
 def test_sockets_go_elsewhere_when_the_folder_has_a_long_path(settings: SuiteSettings, tmp_path: Path) -> None:
     far = settings.model_copy(update={"folder": tmp_path / ("deep" * 20)})
     assert len(str(far.agent_socket)) < 100

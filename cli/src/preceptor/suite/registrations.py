@@ -34,7 +34,7 @@ def write_clients(settings: SuiteSettings, cli_key: dict[str, Any]) -> None:
 
 
 def write_ehrs(settings: SuiteSettings) -> None:
-    """Write the facade's EHR registry with the sandbox EHR in it."""
+    """Write the sandbox EHR into the facade's EHR registry; what an administrator registered there stays."""
     registered = {one["client_id"]: one for one in _development(settings)["clients"]}
     ehr = {
         "id": EHR_ID,
@@ -59,7 +59,10 @@ def write_ehrs(settings: SuiteSettings) -> None:
         "encounter_topic": "http://sekmet.dev/fhir/SubscriptionTopic/encounter-complete",
         "encounter_filters": ["Encounter?class=IMP"],
     }
-    write_private(settings.state / "facade-ehrs.json", json.dumps([ehr], indent=2).encode())
+    file = settings.state / "facade-ehrs.json"
+    others = json.loads(file.read_text()) if file.exists() else []
+    ehrs = [ehr, *(one for one in others if one["id"] != EHR_ID)]
+    write_private(file, json.dumps(ehrs, indent=2).encode())
 
 
 def _development(settings: SuiteSettings) -> dict[str, Any]:

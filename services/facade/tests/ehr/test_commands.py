@@ -156,6 +156,9 @@ def test_an_ehr_that_does_not_answer_is_registered_only_anyway(run, options, fil
     assert refused.exit_code == 1
     assert "does not answer" in refused.output
     assert not file.exists()
+    shown = run(*options(fhir_base="http://localhost:9/fhir"), "--dry-run")
+    assert shown.exit_code == 1
+    assert '"fhir_base": "http://localhost:9/fhir"' in shown.output
 
     assert run(*options(fhir_base="http://localhost:9/fhir"), "--anyway").exit_code == 0
     assert file.exists()

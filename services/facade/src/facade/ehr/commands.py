@@ -101,13 +101,14 @@ def add(  # each parameter is an option of the command line
         stop(console, f"{ehr.id} is registered already; --replace changes it")
     findings = asyncio.run(_probed(ehr, settings))
     print_findings(console, findings)
-    if any(one.level is Level.WRONG for one in findings) and not anyway:
-        stop(console, "Nothing was changed. Repair what is wrong, or register it --anyway.")
-    secret = client_secret(console, secret_stdin) if client_type is ClientType.SYMMETRIC and not dry_run else None
+    wrong = any(one.level is Level.WRONG for one in findings) and not anyway
     if dry_run:
         console.print_json(data=ehr.model_dump(mode="json", exclude_defaults=True))
         console.print("Nothing was changed.")
-        return
+        raise typer.Exit(1 if wrong else 0)
+    if wrong:
+        stop(console, "Nothing was changed. Repair what is wrong, or register it --anyway.")
+    secret = client_secret(console, secret_stdin) if client_type is ClientType.SYMMETRIC else None
     if secret is not None:
         keep_secret(console, ehr.id, secret)
     try:
