@@ -48,6 +48,7 @@ def triage(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )  # fmt: skip
+    shipped = Manifest.read(_SHIPPED).digest if (_SHIPPED / "manifest.json").is_file() else None
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, object] = {}
 
@@ -61,7 +62,5 @@ def triage(
         except SurveyError as error:
             raise typer.BadParameter(str(error)) from None
     console.print_json(data=manifest.metrics)
-    same = (_SHIPPED / "manifest.json").is_file() and Manifest.read(_SHIPPED).digest == manifest.digest
-    console.print(
-        f"Model {manifest.digest} in {output}: {'the very one that is shipped' if same else 'not the shipped one'}."
-    )
+    same = "the very one that is shipped" if shipped == manifest.digest else "not the shipped one"
+    console.print(f"Model {manifest.digest} in {output}: {same}.")

@@ -78,6 +78,9 @@ def train(data: Path, encoder_dir: Path, output: Path, plan: TrainingPlan, progr
         {"vectors": vectors[:-1][usable].astype(np.float16), "groups": phrases.groups[usable].astype(np.uint8)},
         output / FILES[1],
     )
+    for name in FILES:
+        # The library that wrote them lets nobody else read them; a service runs as somebody else.
+        (output / name).chmod(0o644)
     manifest = Manifest(
         name="esi",
         version=VERSION,
