@@ -197,31 +197,34 @@ async def test_a_standalone_launch_asks_for_patient_and_stay_instead(clinician, 
     assert {"launch/patient", "launch/encounter"} <= set(scopes)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda iss: iss + "/",
-        lambda iss: iss.upper(),
-        lambda iss: iss.replace("localhost", "127.0.0.1"),
-        lambda iss: iss.replace("http://", "https://"),
-        lambda iss: iss.replace("http://", "http://user@"),
-        lambda iss: iss + ".evil.example",
-        lambda iss: iss + "/../fhir",
-        lambda iss: iss + "#",
-        lambda iss: " " + iss,
-        lambda _: "http://169.254.169.254/latest",
-        lambda _: "",
-    ],
-)
-async def test_an_issuer_that_is_not_registered_is_refused_before_anything_is_sent_or_stored(clinician, change):
+NOT_OUR_ISSUER = [
+    lambda iss: iss + "/",
+    lambda iss: iss.upper(),
+    lambda iss: iss.replace("localhost", "127.0.0.1"),
+    lambda iss: iss.replace("http://", "https://"),
+    lambda iss: iss.replace("http://", "http://user@"),
+    lambda iss: iss + ".evil.example",
+    lambda iss: iss + "/../fhir",
+    lambda iss: iss + "#",
+    lambda iss: " " + iss,
+    lambda _: "http://169.254.169.254/latest",
+    lambda _: "",
+]
+
+
+async def test_an_issuer_that_is_not_registered_is_refused_before_anything_is_sent_or_stored(clinician):
     sent = watched(clinician.container)
 
-    answer = await clinician.ask(f"/smart/launch?{urlencode({'iss': change(clinician.ehr.fhir_base), 'launch': 'x'})}")
+    for change in NOT_OUR_ISSUER:
+        query = urlencode({"iss": change(clinician.ehr.fhir_base), "launch": "x"})
+        answer = await clinician.ask(f"/smart/launch?{query}")
 
-    assert answer.status_code == 400
-    assert "This EHR is not registered" in answer.text
-    assert answer.headers["content-type"].startswith("text/html")
-    assert [str(request.url) for request in sent if "Subscription" not in str(request.url)] == []
+        assert answer.status_code == 400, query
+        assert "This EHR is not registered" in answer.text
+        assert answer.headers["content-type"].startswith("text/html")
+    # What the facade does by itself meanwhile: it looks after its Subscription and what that may have missed.
+    own = ("/fhir/Subscription", "/fhir/Encounter")
+    assert [str(request.url) for request in sent if not any(word in str(request.url) for word in own)] == []
     assert clinician.set_cookies == []
     assert await rows(clinician.container, LaunchRow) == 0
 
@@ -381,14 +384,14 @@ async def test_without_a_stay_the_clinician_chooses_one_of_the_patient(clinician
     assert [name for name in clinician.cookies if "launch" in name] == []
 
 
-@pytest.mark.parametrize("stay", ["Encounter/of-another-patient", "Patient/x", "", "../../metadata", None])
-async def test_a_stay_that_was_not_offered_cannot_be_chosen(clinician, stay):
-    _, handle = await choosing(clinician)
-    form = {"handle": handle} if stay is None else {"handle": handle, "stay": stay}
+async def test_a_stay_that_was_not_offered_cannot_be_chosen(clinician):
+    for stay in ("Encounter/of-another-patient", "Patient/x", "", "../../metadata", None):
+        _, handle = await choosing(clinician)
+        form = {"handle": handle} if stay is None else {"handle": handle, "stay": stay}
 
-    answer = await clinician.ask("/smart/stay", method="POST", data=form)
+        answer = await clinician.ask("/smart/stay", method="POST", data=form)
 
-    assert answer.status_code == 403
+        assert answer.status_code == 403, stay
     assert await rows(clinician.container, SessionRow) == 0
 
 
