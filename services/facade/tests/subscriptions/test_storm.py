@@ -10,7 +10,7 @@ from service_runtime.vault_store import connect_secret_store
 from tests.support.notification_storm import storm
 from tests.support.simulated_ehr import Faults
 
-EVENTS = 200
+EVENTS = 120
 FAULTS = Faults(dropped=0.05, duplicated=0.10, reordered=0.10)
 
 
