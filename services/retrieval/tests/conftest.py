@@ -5,6 +5,7 @@ import uuid
 import warnings
 from collections.abc import Awaitable, Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -68,10 +69,16 @@ class OpenSearch:
         return await open_opensearch_index(self.cluster(), f"{which}_{self._test}", **more)
 
     def cluster(self, client: str = "retrieval", **more) -> Cluster:
-        return connect_node(self._running.node, client, **more)
+        return _connect_node(self._running.node, client, **more)
 
 
-def connect_node(node: OpenSearchNode, client: str = "retrieval", **more) -> Cluster:
+@pytest.fixture
+def connect_node(opensearch):
+    """Connect to the running node, with the certificate of a client."""
+    return partial(_connect_node, opensearch.node)
+
+
+def _connect_node(node: OpenSearchNode, client: str = "retrieval", **more) -> Cluster:
     keys = node.clients_dir
     return connect(node.address, node.authority_file, keys / f"{client}.pem", keys / f"{client}-key.pem", **more)
 

@@ -131,7 +131,7 @@ class OpenSearchNode:
         context.load_cert_chain(self.clients_dir / f"{name}.pem", self.clients_dir / f"{name}-key.pem")
         return httpx.Client(base_url=self.address, verify=context, timeout=30)
 
-    def wait_until_ready(self, process: subprocess.Popen[bytes], timeout_s: float = 180.0) -> None:
+    def wait_until_ready(self, process: subprocess.Popen[bytes], timeout_s: float = 240.0) -> None:
         """Wait until users are let in, which is later than the cluster's own health; raise ``OpenSearchNotReady``."""
         deadline = time.monotonic() + timeout_s
         with self.client() as client:

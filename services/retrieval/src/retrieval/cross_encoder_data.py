@@ -50,7 +50,7 @@ def literature(documents: dict[str, tuple[str, str]], publisher: str, version: s
     for identifier, (title, abstract) in documents.items():
         source = Source(title=title, publisher=publisher, identifier=identifier, version=version, section="")
         yield IngestedDocument(
-            f"literature/{identifier}", "literature", source, passages=(PassageText(identifier, "", abstract),)
+            f"literature/{identifier}", "literature", source, passages=(PassageText(identifier, title, abstract),)
         )
 
 

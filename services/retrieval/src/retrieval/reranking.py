@@ -7,6 +7,7 @@ from typing import Protocol
 from service_contracts.evidence import Passage
 
 from retrieval.fusion import fused
+from retrieval.stored import heading
 
 __all__ = ["READ_AGAIN", "Reranker", "Training", "TrainingGroup", "pair_text", "reranked"]
 
@@ -49,8 +50,7 @@ class Training:
 
 def pair_text(passage: Passage) -> str:
     """Return a passage as the cross-encoder reads it: under its title and heading."""
-    heading = passage.source.section if passage.source.section not in ("", passage.source.title) else ""
-    return ". ".join(part for part in (passage.source.title, heading, passage.text) if part)
+    return f"{heading(passage.source.title, passage.source.section)}. {passage.text}"
 
 
 def reranked(

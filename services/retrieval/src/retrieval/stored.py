@@ -17,6 +17,7 @@ __all__ = [
     "StoredPassage",
     "Unembedded",
     "content_of",
+    "heading",
     "last_days",
     "with_last_day",
 ]
@@ -67,6 +68,11 @@ class Unembedded:
 
     place: str
     text: str
+
+
+def heading(title: str, section: str) -> str:
+    """Return what stands over a passage; a section that bears the title of the document says it once."""
+    return title if section in ("", title) else f"{title} {section}"
 
 
 def content_of(key: str, version: str, digest: str, superseded_on: str | None) -> int:

@@ -5,7 +5,7 @@ from datetime import date
 
 import tantivy
 
-from retrieval.stored import StoredPassage
+from retrieval.stored import StoredPassage, heading
 from retrieval.wanted import ALWAYS, NEVER, Wanted
 
 __all__ = ["WordSearch"]
@@ -60,7 +60,7 @@ class WordSearch:
             writer.add_document(
                 tantivy.Document(
                     number=one.number,
-                    words=f"{one.title} {one.section} {one.text}",
+                    words=f"{heading(one.title, one.section)} {one.text}",
                     kind=one.kind,
                     publisher=one.publisher,
                     version=one.version,

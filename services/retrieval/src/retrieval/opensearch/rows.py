@@ -12,7 +12,7 @@ from typing import Any
 from service_contracts.evidence import Fact, Passage, Source
 
 from retrieval.documents import DrugName, IngestedDocument
-from retrieval.stored import StoredFact, content_of, with_last_day
+from retrieval.stored import StoredFact, content_of, heading, with_last_day
 from retrieval.wanted import ALWAYS, NEVER
 
 __all__ = ["KEPT", "DocumentRow", "Row", "document_row", "passage_rows", "read_facts", "read_names", "read_passage"]
@@ -98,7 +98,7 @@ def passage_rows(document: IngestedDocument, document_id: str, until: date | Non
             "version": document.version,
             "since": _day(source.effective_from, ALWAYS),
             "until": _day(until, NEVER),
-            "title": f"{source.title} {one.section}",
+            "title": heading(source.title, one.section),
             "text": one.text,
             "body": {"source": source.model_dump_json(), "section": one.section},
         }

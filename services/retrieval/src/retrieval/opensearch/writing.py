@@ -87,19 +87,22 @@ class Writing:
         try:
             cleared = await self._clear(change.head)
             yield change
-            # Passages first: when a document is there, so is all of it.
-            await self.cluster.bulk(self.names.passages, change.passages)
-            await self.cluster.bulk(self.names.documents, change.documents)
-            if change.passages or change.documents:
-                after = change.head.committed(change.delta, change.counts, change.removed, time.time())
-                await self._commit(after.cleared(cleared), change.stamp, change.number)
-            else:
-                await self._store(change.head.released().cleared(cleared), change.stamp)
+            await self._finish(change, cleared)
         except Conflict:
             raise IndexBusy("another process took the writing over: nothing of this batch was kept") from None
         except BaseException:
             await asyncio.shield(self._abandon(change))
             raise
+
+    async def _finish(self, change: Change, cleared: set[int]) -> None:
+        # Passages first: when a document is there, so is all of it.
+        await self.cluster.bulk(self.names.passages, change.passages)
+        await self.cluster.bulk(self.names.documents, change.documents)
+        if change.passages or change.documents:
+            after = change.head.committed(change.delta, change.counts, change.removed, time.time())
+            await self._commit(after.cleared(cleared), change.stamp, change.number)
+        else:
+            await self._store(change.head.released().cleared(cleared), change.stamp)
 
     async def _begin(self) -> tuple[Head, Stamp]:
         """Take the lease; wait while another writer holds it."""

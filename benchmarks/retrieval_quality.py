@@ -1,0 +1,128 @@
+"""How well passages are found: SciFact claims and BioASQ questions, by words, by meaning, by both, and read again."""
+
+import math
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.cross_encoder_data import Claim, claims, corpus, literature
+from retrieval.documents import IngestedDocument, PassageText
+from retrieval.encoder import Encoder
+from retrieval.index import Index
+from retrieval.meaning import embed, load_encoder, load_reranker
+from retrieval.reranking import READ_AGAIN, Reranker, reranked
+from service_contracts.evidence import Passage, PassageQuery, Source
+
+from benchmarks.open_literature import Known, bioasq, vectors_of
+
+__all__ = ["Quality", "bioasq_recall", "ndcg", "scifact"]
+
+_ENCODER = Path(__file__).resolve().parents[1] / ".preceptor" / "cache" / "encoder"
+_RERANKER = Path(os.environ.get("PRECEPTOR_RETRIEVAL_RERANKER_DIR", _ENCODER.with_name("reranker")))
+_AT = 10
+_RECALL_AT = 20
+Open = Callable[[str], Awaitable[Index]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A figure of one way of finding on one engine."""
+
+    engine: str
+    way: str
+    value: float
+    p95_ms: float | None = None
+
+
+def ndcg(ranked: Sequence[str], relevant: frozenset[str], depth: int = _AT) -> float:
+    """Return the normalised discounted cumulative gain of the first ``depth``; relevant ones are worth the same."""
+    gain = sum(1 / math.log2(place + 2) for place, one in enumerate(ranked[:depth]) if one in relevant)
+    return gain / sum(1 / math.log2(place + 2) for place in range(min(depth, len(relevant))))
+
+
+async def scifact(folder: Path, engine: str, open_index: Open) -> list[Quality]:
+    """Measure the claims of the half of the development set that is there; nothing was chosen on them."""
+    documents = corpus(folder / "scifact" / "corpus_train.csv")
+    questions = claims(folder / "scifact" / "claims_validation_dev_half.csv")
+    texts = [f"{title}. {abstract}" for title, abstract in documents.values()]
+    index = await open_index("scifact")
+    try:
+        await _write(index, list(literature(documents, "SciFact", "1")))
+        found = [Quality(engine, "words", await _mean(index, questions))]
+        encoder = _known(texts, [one.text for one in questions])
+        await embed(index, encoder, ["literature"])
+        index.use_encoder(encoder)
+        await index.refresh()
+        found.append(Quality(engine, "words and meaning", await _mean(index, questions)))
+        if os.path.isdir(_RERANKER):  # noqa: ASYNC240, PTH112  nothing else runs beside a benchmark
+            reranker, times = load_reranker(_RERANKER), []
+            found_again = await _mean(index, questions, reranker, times)
+            p95 = sorted(times)[int(len(times) * 0.95)]
+            found.append(Quality(engine, f"and the best {READ_AGAIN} read again", found_again, p95))
+    finally:
+        await index.close()
+    return found
+
+
+async def bioasq_recall(folder: Path, engine: str, open_index: Open) -> list[Quality]:
+    """Measure how many of a question's snippets are among the first 20, of the snippets of all questions."""
+    questions, snippets = bioasq(folder)
+    source = Source(title="", publisher="BioASQ", identifier="7b-10b", version="1", section="")
+    index = await open_index("bioasq")
+    try:
+        await _write(
+            index,
+            [
+                IngestedDocument(f"snippet/{n}", "literature", source, passages=(PassageText(str(n), "", text),))
+                for n, text in enumerate(snippets)
+            ],
+        )
+        found = [Quality(engine, "words", await _recall(index, questions))]
+        encoder = _known(snippets, [one.text for one in questions])
+        await embed(index, encoder, ["literature"])
+        index.use_encoder(encoder)
+        await index.refresh()
+        found.append(Quality(engine, "words and meaning", await _recall(index, questions)))
+    finally:
+        await index.close()
+    return found
+
+
+def _known(texts: Sequence[str], questions: Sequence[str]) -> Encoder:
+    encoder = load_encoder(_ENCODER)
+    return Known(encoder.name, {**vectors_of(encoder, texts), **vectors_of(encoder, questions)})
+
+
+async def _write(index: Index, documents: Sequence[IngestedDocument]) -> None:
+    for start in range(0, len(documents), 500):
+        await index.write(documents[start : start + 500])
+    await index.refresh()
+
+
+async def _search(index: Index, text: str, limit: int) -> list[Passage]:
+    return await index.passages(PassageQuery(text=text, limit=limit, source_kinds=("literature",), budget_ms=60_000))
+
+
+async def _mean(
+    index: Index, questions: Sequence[Claim], reranker: Reranker | None = None, times: list[float] | None = None
+) -> float:
+    total = 0.0
+    for one in questions:
+        began = time.perf_counter()
+        found = await _search(index, one.text, READ_AGAIN if reranker else _AT)
+        if reranker is not None:
+            found = reranked(one.text, found, reranker, _AT)
+        if times is not None:
+            times.append((time.perf_counter() - began) * 1000)
+        total += ndcg([passage.id for passage in found], one.relevant)
+    return total / len(questions)
+
+
+async def _recall(index: Index, questions: Sequence[Claim]) -> float:
+    total = 0.0
+    for one in questions:
+        found = {passage.id for passage in await _search(index, one.text, _RECALL_AT)}
+        total += len(found & one.relevant) / len(one.relevant)
+    return total / len(questions)
