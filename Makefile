@@ -13,7 +13,7 @@ SOURCES := libs services cli tests benchmarks
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
 
-.PHONY: help install demo up down test lint fmt bench train-demo-adapter lock clean
+.PHONY: help install demo up down opensearch test lint fmt bench train-demo-adapter lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ up: install ## Start the suite and keep it up until Ctrl-C
 
 down: install ## Stop what an interrupted run left behind
 	@$(BIN)/preceptor down
+
+opensearch: install ## Run a local OpenSearch (Java 21 and Maven needed) until Ctrl-C
+	@$(BIN)/python -m preceptor.opensearch
 
 test: install ## Prepare what the tests need and run all of them
 	@$(BIN)/preceptor prepare

@@ -13,7 +13,7 @@ from preceptor.opensearch.distribution import assembled
 from preceptor.opensearch.errors import ToolMissing
 from preceptor.opensearch.java import java_program
 from preceptor.opensearch.node import OpenSearchNode
-from preceptor.opensearch.running import RunningOpenSearch, running_opensearch
+from preceptor.opensearch.running import CLIENTS, RunningOpenSearch, running_opensearch
 from service_runtime.settings import VaultSettings
 
 POLICIES = Path(__file__).parent / "policies" / "vault"
@@ -81,5 +81,6 @@ def opensearch() -> Iterator[RunningOpenSearch]:
     with TemporaryDirectory(prefix="preceptor-") as folder:
         port, transport_port = free_ports(2)
         node = OpenSearchNode(Path(folder) / "opensearch", distribution, port, transport_port)
-        with running_opensearch(node, OPENSEARCH_POLICIES, Path(folder) / "opensearch.log") as running:
+        clients = (*CLIENTS, "stranger")
+        with running_opensearch(node, OPENSEARCH_POLICIES, Path(folder) / "opensearch.log", clients) as running:
             yield running

@@ -11,6 +11,7 @@ _BENCHMARKS = {
     "order-sign": "benchmarks.order_sign",
     "notifications": "benchmarks.notifications",
     "triage": "benchmarks.triage",
+    "retrieval": "benchmarks.retrieval",
 }
 
 
