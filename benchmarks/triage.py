@@ -177,8 +177,8 @@ def _report(results: list[tuple[str, float, float, float, list[_Answer]]]) -> st
     lines = [
         "# $triage",
         "",
-        f"Machine: {machine()}. Each load for 20 to 30 s after {_WARM_UP_S} s of the same; 5 % of the complaints are ones"
-        " that the service has not met before.",
+        f"Machine: {machine()}. Each load for 20 to 30 s after {_WARM_UP_S} s of the same; 5 % of the complaints are"
+        " rare ones.",
         "",
         "| load | machine load before | requests | p50 ms | p95 ms | p99 ms | most ms | over 500 ms | limit | |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |",

@@ -44,7 +44,7 @@ def request(*, years: float | None = 50, complaint: str | None = "chest pain", *
         age=None if years is None else Quantity(value=years, unit="a"),
         complaints=(complaint,) if complaint else (),
         measurements=measured(**vitals),
-        **more,
+        **{"budget_ms": 5_000, **more},
     )
 
 

@@ -90,8 +90,8 @@ class TriageModelFiles:
                 probabilities=tuple(round(float(one), 6) for one in row),
                 level=level_of(row, calibration.level_cuts),
                 levels=set_of(row, calibration.set_threshold),
-                critical=float(critical[index]),
-                hospitalisation=float(hospitalisation[index]),
+                critical=round(float(critical[index]), 6),
+                hospitalisation=round(float(hospitalisation[index]), 6),
                 understood=read[index][1],
                 group=read[index][2],
             )
