@@ -41,12 +41,13 @@ async def test_an_unknown_adapter_is_named_as_the_reason(suite: BackgroundSuite)
     assert (event["event"], event["code"]) == ("failed", "adapter-unknown")
 
 
-@pytest.mark.parametrize("application", ["adapter-serving", "retrieval", "reconciliation"])
+@pytest.mark.parametrize("application", ["adapter-serving", "retrieval", "reconciliation", "triage"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}], ids=["no token", "wrong token"])
 async def test_an_application_answers_nobody_without_the_token(
     suite: BackgroundSuite, application: str, headers: dict[str, str]
 ) -> None:
-    path = {"adapter-serving": "drafts", "retrieval": "evidence", "reconciliation": "reconciliations"}[application]
+    paths = {"adapter-serving": "drafts", "retrieval": "evidence", "reconciliation": "reconciliations"}
+    path = paths.get(application, application)
     async with httpx.AsyncClient(trust_env=False, timeout=20, headers=headers) as http:
         assert (await http.post(f"{suite.settings.serve_url}/{application}/v1/{path}", json={})).status_code == 401
 
