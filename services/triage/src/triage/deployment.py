@@ -1,8 +1,6 @@
 """The Ray Serve application ``triage``: one replica answers from memory, one thread for the model."""
 
 import asyncio
-import logging
-import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +40,7 @@ class Triage:
                 version=self._served.identity.version,
                 elapsed_ms=elapsed,
             )
-        log(LogCode.SERVICE_STARTED, level=logging.INFO)
+        log(LogCode.SERVICE_STARTED)
 
     def __serve_build_asgi_app__(self) -> Litestar:
         """Build the HTTP application in the replica (an application object does not pickle)."""
@@ -68,13 +66,11 @@ class Triage:
 def app(_: Mapping[str, str]) -> serve.Application:
     """Return the application for a Serve config whose ``import_path`` is ``triage.deployment:app``."""
     settings = TriageSettings()
-    # One thread for products of small matrices: more of them wait for each other beside a busy neighbour.
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    os.environ.update(threads)
     deployment = serve.deployment(
         name="Triage",
         num_replicas=settings.replicas,
-        ray_actor_options={"num_cpus": settings.num_cpus, "runtime_env": {"env_vars": threads}},
+        # With a share of a core Ray also gives numpy one thread: more of them wait for each other beside a neighbour.
+        ray_actor_options={"num_cpus": settings.num_cpus},
         max_ongoing_requests=settings.max_ongoing_requests,
         max_queued_requests=settings.max_queued_requests,
     )
