@@ -15,8 +15,8 @@ from reconciliation.clients import DraftingFailed, EvidenceUnavailable
 from reconciliation.ingress import build_ingress
 from reconciliation.reconcile import Reconciler
 from retrieval.fact_base import FactBase
-from retrieval.stored import StoredFact
 from retrieval.starter import starter_documents
+from retrieval.stored import StoredFact
 from service_contracts.chart import ChartMedication, MedicationChange
 from service_contracts.drafts import (
     DraftEvent,
