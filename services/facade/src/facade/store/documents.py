@@ -79,7 +79,7 @@ class StoredDocument:
     signature: Signature | None = None
     written: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    updated_at: datetime | None = None
+    updated_at: datetime | None = field(default=None, compare=False)
 
 
 _DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
