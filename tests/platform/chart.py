@@ -13,6 +13,7 @@ __all__ = [
     "CHART",
     "NAMESPACE",
     "RELEASE",
+    "OPENSEARCH",
     "VALUES",
     "Manifest",
     "changed",
@@ -53,6 +54,13 @@ VALUES: dict[str, Any] = {
     "adapterServing": {"modelClaim": "preceptor-models"},
     "retrieval": {"indexClaim": "preceptor-index"},
     "triage": {"modelClaim": "preceptor-models"},
+}
+
+
+OPENSEARCH: dict[str, Any] = {
+    "url": "https://opensearch.test:9200",
+    "certificateSecret": "retrieval-opensearch",
+    "cidrs": ["192.0.2.8/32"],
 }
 
 

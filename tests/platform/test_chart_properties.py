@@ -173,6 +173,21 @@ def test_postgres_is_the_only_further_way_out() -> None:
     assert _flows(manifests, "egress", "facade") - _flows(render(), "egress", "facade") == {("192.0.2.9/32", 5432)}
 
 
+def test_opensearch_is_reached_by_retrieval_alone_with_its_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = render(INSTALLATIONS["an index in OpenSearch"])
+    for component in COMPONENTS:
+        more = _flows(manifests, "egress", component) - _flows(render(), "egress", component)
+        assert more == ({("192.0.2.8/32", 9200)} if component == "retrieval" else set())
+    config = next(one for one in serve_config(manifests)["applications"] if one["name"] == "retrieval")
+    for name, value in config["runtime_env"]["env_vars"].items():
+        monkeypatch.setenv(name, value)
+    settings = RetrievalSettings()
+    assert (settings.engine, settings.opensearch_url) == ("opensearch", "https://opensearch.test:9200")
+    mounts = {one["mountPath"] for one in pods(manifests)["retrieval"]["spec"]["containers"][0]["volumeMounts"]}
+    files = (settings.opensearch_ca_file, settings.opensearch_certificate_file, settings.opensearch_key_file)
+    assert {str(one.parent) for one in files if one} <= mounts
+
+
 def test_probes_ask_the_endpoints_that_tell_the_truth(manifests: list[Manifest]) -> None:
     facade = pods(manifests)["facade"]["spec"]["containers"][0]
     assert facade["livenessProbe"]["httpGet"]["path"] == "/healthz"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .chart import VALUES, changed, of_kind, problems_of_lint, render, schema_problems
+from .chart import OPENSEARCH, VALUES, changed, of_kind, problems_of_lint, render, schema_problems
 
 POSTGRES = {
     "existingClaim": "",
@@ -14,6 +14,7 @@ POSTGRES = {
 INSTALLATIONS: dict[str, dict[str, Any]] = {
     "SQLite on a claim": VALUES,
     "PostgreSQL and several replicas": changed(("facade.database", POSTGRES), ("facade.replicas", 3)),
+    "an index in OpenSearch": changed(("retrieval.opensearch", OPENSEARCH)),
     "a Vault outside of the cluster": changed(("vault.cidrs", ["198.51.100.0/24"]), ("vault.caConfigMap.name", "")),
     "an Ingress": changed(
         ("ingress", {"enabled": True, "host": "preceptor.hospital.test", "tlsSecretName": "tls", "className": "nginx"})

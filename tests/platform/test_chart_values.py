@@ -13,7 +13,7 @@ from reconciliation.settings import ReconciliationSettings
 from retrieval.settings import RetrievalSettings
 from triage.settings import TriageSettings
 
-from .chart import CHART, EHR, VALUES, changed, render
+from .chart import CHART, EHR, OPENSEARCH, VALUES, changed, render
 
 # What the chart itself sets; everything else of a settings class may be set by a value.
 OWN: dict[tuple[str, type[BaseSettings]], set[str]] = {
@@ -29,7 +29,15 @@ OWN: dict[tuple[str, type[BaseSettings]], set[str]] = {
         "instance",
     },
     ("adapterServing", AdapterServingSettings): {"model_dir", "replicas"},
-    ("retrieval", RetrievalSettings): {"index_dir"},
+    ("retrieval", RetrievalSettings): {
+        "index_dir",
+        "engine",
+        "opensearch_url",
+        "opensearch_ca_file",
+        "opensearch_certificate_file",
+        "opensearch_key_file",
+        "opensearch_tenant",
+    },
     ("reconciliation", ReconciliationSettings): {"drafting_app", "retrieval_app"},
     ("triage", TriageSettings): {"encoder_dir", "replicas"},
 }
@@ -50,6 +58,10 @@ REFUSED: dict[str, dict[str, Any]] = {
     "two databases": changed(
         ("facade.database.url", "postgresql+asyncpg://db/preceptor"), ("facade.database.cidrs", ["192.0.2.1/32"])
     ),
+    "OpenSearch without TLS": changed(("retrieval.opensearch", {**OPENSEARCH, "url": "http://opensearch:9200"})),
+    "OpenSearch without a certificate": changed(("retrieval.opensearch", {**OPENSEARCH, "certificateSecret": ""})),
+    "OpenSearch at no address": changed(("retrieval.opensearch", {**OPENSEARCH, "cidrs": []})),
+    "a certificate for no OpenSearch": changed(("retrieval.opensearch", {"certificateSecret": "search"})),
     "a password in the address of the database": changed(
         ("facade.database", {"url": "postgresql+asyncpg://user:secret@db/preceptor", "cidrs": ["192.0.2.1/32"]})
     ),

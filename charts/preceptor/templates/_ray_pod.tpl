@@ -46,6 +46,9 @@ containers:
       - {name: models, mountPath: /var/lib/preceptor/models, readOnly: true}
       {{- else if eq .component "retrieval" }}
       - {name: index, mountPath: /var/lib/preceptor/index}
+      {{- if .values.opensearch.url }}
+      - {name: opensearch, mountPath: /etc/preceptor/opensearch, readOnly: true}
+      {{- end }}
       {{- end }}
 volumes:
   # Ray's sockets, logs and spilled objects.
@@ -63,6 +66,20 @@ volumes:
   - name: index
     persistentVolumeClaim:
       claimName: {{ .values.indexClaim }}
+  {{- with .values.opensearch }}
+  {{- if .url }}
+  - name: opensearch
+    projected:
+      defaultMode: 0440
+      sources:
+        - secret:
+            name: {{ .certificateSecret }}
+            items:
+              - {key: ca.crt, path: ca.crt}
+              - {key: tls.crt, path: tls.crt}
+              - {key: tls.key, path: tls.key}
+  {{- end }}
+  {{- end }}
   {{- end }}
 {{- include "preceptor.scheduling" .values }}
 {{- end -}}

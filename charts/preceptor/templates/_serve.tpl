@@ -21,6 +21,16 @@ applications:
         PRECEPTOR_ADAPTER_SERVING_MODEL_DIR: /var/lib/preceptor/models/smollm2-135m-instruct
         {{- else if eq .name "retrieval" }}
         PRECEPTOR_RETRIEVAL_INDEX_DIR: /var/lib/preceptor/index
+        {{- with $values.opensearch }}
+        {{- if .url }}
+        PRECEPTOR_RETRIEVAL_ENGINE: opensearch
+        PRECEPTOR_RETRIEVAL_OPENSEARCH_URL: {{ .url | quote }}
+        PRECEPTOR_RETRIEVAL_OPENSEARCH_TENANT: {{ .tenant | quote }}
+        PRECEPTOR_RETRIEVAL_OPENSEARCH_CA_FILE: /etc/preceptor/opensearch/ca.crt
+        PRECEPTOR_RETRIEVAL_OPENSEARCH_CERTIFICATE_FILE: /etc/preceptor/opensearch/tls.crt
+        PRECEPTOR_RETRIEVAL_OPENSEARCH_KEY_FILE: /etc/preceptor/opensearch/tls.key
+        {{- end }}
+        {{- end }}
         {{- else if eq .name "triage" }}
         PRECEPTOR_TRIAGE_ENCODER_DIR: /var/lib/preceptor/models/encoder
         {{- end }}
