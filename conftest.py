@@ -16,15 +16,17 @@ from preceptor.opensearch.node import OpenSearchNode
 from preceptor.opensearch.running import CLIENTS, RunningOpenSearch, running_opensearch
 from service_runtime.settings import VaultSettings
 
-POLICIES = Path(__file__).parent / "policies" / "vault"
-OPENSEARCH_POLICIES = Path(__file__).parent / "policies" / "opensearch"
-CACHE = Path(__file__).parent / ".preceptor" / "cache"
+ROOT = Path(__file__).parent
+POLICIES = ROOT / "policies" / "vault"
+OPENSEARCH_POLICIES = ROOT / "policies" / "opensearch"
+CACHE = ROOT / ".preceptor" / "cache"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder in one worker, so that what they share is started once."""
+    """Keep in one worker what shares processes: the tests of a folder, and all that runs more than one service."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.parent.as_posix()))
+        folder = item.path.parent.relative_to(ROOT)
+        item.add_marker(pytest.mark.xdist_group("tests" if folder.parts[0] == "tests" else folder.as_posix()))
 
 
 def free_ports(count: int) -> list[int]:
