@@ -12,8 +12,8 @@ from helm_python import Chart, lint
 __all__ = [
     "CHART",
     "NAMESPACE",
-    "RELEASE",
     "OPENSEARCH",
+    "RELEASE",
     "VALUES",
     "Manifest",
     "changed",

@@ -89,11 +89,12 @@ def test_every_component_has_an_identity_of_its_own_and_no_token_for_the_api_ser
 
 def test_the_vault_is_entered_with_a_projected_token_for_its_audience_alone(manifests: list[Manifest]) -> None:
     for component, pod in pods(manifests).items():
-        tokens = [volume["projected"]["sources"] for volume in pod["spec"]["volumes"] if "projected" in volume]
+        projected = [one for volume in pod["spec"]["volumes"] for one in volume.get("projected", {}).get("sources", [])]
+        tokens = [one for one in projected if "serviceAccountToken" in one]
         if component == "ray-head":
             assert tokens == []
             continue
-        [[source]] = tokens
+        [source] = tokens
         assert source["serviceAccountToken"]["audience"] == "vault"
         assert source["serviceAccountToken"]["expirationSeconds"] <= 3600
         mount = next(m for m in pod["spec"]["containers"][0]["volumeMounts"] if m["name"] == "vault-token")
