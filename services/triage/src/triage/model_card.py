@@ -127,6 +127,28 @@ def _missed(report: dict[str, Any]) -> str:
         f" | {_range(row['difference'])} |"
         for name, row in report["under-triage"].items()
     ]
+    if "urgent" in report:
+        lines += [
+            "",
+            "The levels as they are proposed, in adults with a recorded level:",
+            "",
+            "| level | urgent | critical outcome, not urgent | hospitalised, not urgent | urgent without outcome |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {words} | {row['urgent']:.1%} | {row['critical-not-urgent']:.1%} | {row['hospitalised-not-urgent']:.1%}"
+            f" | {row['urgent-without-outcome']:.1%} |"
+            for words, row in (
+                ("recorded", report["urgent"]["recorded-level"]),
+                ("the model's", report["urgent"]["model"]),
+                ("the model's above the safety floor", report["urgent"]["model-above-floor"]),
+            )
+        ]
+        raised = report["urgent"]["floor-raised"]
+        lines += [
+            "",
+            f"The floor (vital signs alone; the survey has no others of its signs) raised {raised:.1%} of them.",
+        ]
     return "\n".join(lines)
 
 

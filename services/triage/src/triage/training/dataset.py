@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from triage.complaints import MOST_PHRASES
 from triage.features import CONDITION_COLUMNS, MEASURED, NAMES, raw_row
+from triage.floor import Floor, load_floor
 from triage.intake import band_of
 from triage.training.nhamcs import Visit
 from triage.training.reasons import GROUPS, group_of
@@ -37,7 +38,10 @@ class Phrases:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One visit a row; ``phrases`` are numbers of ``Phrases``, filled up with ``Phrases.none``."""
+    """One visit a row; ``phrases`` are numbers of ``Phrases``, filled up with ``Phrases.none``.
+
+    ``floor`` is the level that the safety floor raises to, 6 where it says nothing.
+    """
 
     rows: NDArray[np.float32]
     phrases: NDArray[np.int64]
@@ -54,6 +58,7 @@ class Dataset:
     arrival: Array
     group: Array
     age: Array
+    floor: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.level)
@@ -63,7 +68,7 @@ class Dataset:
         return Dataset(**{name: value[mask] for name, value in vars(self).items()})
 
 
-def collect(visits: Iterable[Visit]) -> tuple[Dataset, Phrases]:
+def collect(visits: Iterable[Visit], floor: Floor | None = None) -> tuple[Dataset, Phrases]:
     """Return the eligible visits and their phrases."""
     numbers: dict[str, int] = {}
     shorter: list[int] = []
@@ -80,6 +85,7 @@ def collect(visits: Iterable[Visit]) -> tuple[Dataset, Phrases]:
                 shorter[numbers[text]] = number(part, group)
         return numbers[text]
 
+    rules = floor or load_floor()
     columns: dict[str, list[Any]] = {name: [] for name in Dataset.__dataclass_fields__}
     for visit in visits:
         if not visit.eligible:
@@ -104,10 +110,11 @@ def collect(visits: Iterable[Visit]) -> tuple[Dataset, Phrases]:
         columns["sex"].append(patient.sex or "unknown")
         columns["arrival"].append({True: "ambulance", False: "other", None: "unknown"}[patient.ambulance])
         columns["group"].append(names[first])
+        columns["floor"].append(rules.check(patient).level or 6)
         columns["age"].append(-1.0 if patient.age_years is None else patient.age_years)
     kinds: dict[str, Any] = {
         "rows": np.float32, "phrases": np.int64, "codes": np.int64, "level": np.int64, "critical": np.float32,
-        "hospitalised": np.float32,
+        "hospitalised": np.float32, "floor": np.int64,
     }  # fmt: skip
     arrays = {name: np.asarray(values, dtype=kinds.get(name)) for name, values in columns.items()}
     arrays["phrases"][arrays["phrases"] < 0] = len(numbers)

@@ -88,6 +88,12 @@ def evaluate(
         },
         "under-triage": _under_triage(data, both, critical, stay, interval),
         "levels": _levels(recorded[levelled], levels[levelled]),
+        "urgent": {
+            "recorded-level": _urgent(data, both, recorded),
+            "model": _urgent(data, both, levels),
+            "model-above-floor": _urgent(data, both, np.minimum(levels, data.floor)),
+            "floor-raised": round(float((data.floor[both] < levels[both]).mean()), 4),
+        },
     }
 
 
@@ -144,6 +150,18 @@ def _under_triage(
             "difference": interval(mask, lambda picked, risk=risk: missed(picked, risk=risk) - missed(picked)),
         }
     return found
+
+
+def _urgent(data: Dataset, mask: Array, levels: Array) -> dict[str, float]:
+    """How many adults with a recorded level are urgent (1 or 2) by ``levels``, and who is missed."""
+    urgent = levels[mask] <= 2
+    critical, stay = data.critical[mask].astype(bool), data.hospitalised[mask].astype(bool)
+    return {
+        "urgent": round(float(urgent.mean()), 4),
+        "critical-not-urgent": round(float((~urgent[critical]).mean()), 4),
+        "hospitalised-not-urgent": round(float((~urgent[stay]).mean()), 4),
+        "urgent-without-outcome": round(float(urgent[~critical & ~stay].mean()), 4),
+    }
 
 
 def _levels(recorded: Array, proposed: Array) -> dict[str, Any]:
