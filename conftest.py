@@ -22,6 +22,7 @@ OPENSEARCH_POLICIES = ROOT / "policies" / "opensearch"
 CACHE = ROOT / ".preceptor" / "cache"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one worker what shares processes: the tests of a folder, and all that runs more than one service."""
     for item in items:

@@ -1,6 +1,7 @@
 """After all that has been done above: no secret and no patient's name in any log, environment or command line."""
 
 import contextlib
+import json
 from pathlib import Path
 
 import psutil
@@ -8,6 +9,7 @@ import pytest
 from preceptor.ehr_access import EhrAccess
 from preceptor.suite.background import BackgroundSuite
 from preceptor.suite.leftovers import find_leftovers
+from service_runtime.log import LogCode
 from service_runtime.service_auth import SERVICE_TOKEN_PATH
 
 pytestmark = pytest.mark.suite
@@ -54,6 +56,14 @@ async def test_no_log_holds_a_secret_or_a_name(
     assert any("replica" in path.name or "worker" in path.name for path in files), "the replicas' logs are among them"
     found = {str(path): kept_in(path.read_bytes(), secret_values | names) for path in files}
     assert {path: what for path, what in found.items() if what} == {}
+
+
+def test_every_line_of_the_facade_is_one_of_ours(suite: BackgroundSuite) -> None:
+    (path,) = [path for path in suite.log_files() if path.name == "facade.log"]
+    lines = path.read_text().splitlines()
+    assert len(lines) > 10
+    codes = {json.loads(line)["event"] if line.startswith("{") else line for line in lines}
+    assert codes <= set(LogCode), "libraries write addresses, and addresses name patients"
 
 
 def test_no_environment_and_no_command_line_holds_a_secret(

@@ -17,17 +17,21 @@ NAME = "Zebediahquill"
 
 @pytest.fixture
 def log_lines():
-    """Everything that would reach a log: our own lines of every level, and any library's warnings."""
+    """Everything that would reach a log, were every library asked for all it has to say."""
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
-    handler.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
     configure_logging("facade", logging.DEBUG)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines))
     yield lines.getvalue
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
-    logging.getLogger().removeHandler(handler)
+    root.removeHandler(handler)
+    root.setLevel(level)
+    logging.disable(logging.NOTSET)
 
 
 def sent_urls(facade):

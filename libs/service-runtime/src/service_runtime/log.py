@@ -96,7 +96,11 @@ LOG_FIELDS = frozenset(
 
 
 def configure_logging(service: str, level: int = logging.INFO) -> None:
-    """Send JSON lines to standard error, each with the service, a UTC time and the request id."""
+    """Send JSON lines to standard error, each with the service, a UTC time and the request id.
+
+    Libraries may only warn: below that they write what they work on, HTTP clients each address with its query.
+    """
+    logging.disable(logging.INFO)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

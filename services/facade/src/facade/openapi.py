@@ -113,6 +113,7 @@ def description(
         route_handlers=list(route_handlers),
         dependencies=dict(dependencies),
         openapi_config=OpenAPIConfig(title="Preceptor", version=version("facade"), use_handler_docstrings=True),
+        logging_config=None,
     )
     generated = described.openapi_schema.to_schema()
     paths = {path: _path(path, surface, item) for path, item in generated["paths"].items() if (surface := _of(path))}
