@@ -28,6 +28,16 @@ class Names:
         """The alias of the index of passages."""
         return f"preceptor-passages-{self.tenant}"
 
+    @property
+    def patients(self) -> str:
+        """The index of sealed rows about patients."""
+        return f"preceptor-patients-{self.tenant}"
+
+    @property
+    def patient_keys(self) -> str:
+        """The index of the wrapped keys of patients."""
+        return f"preceptor-keys-{self.tenant}"
+
     def generation(self, number: int) -> str:
         """The ``number``-th index of passages."""
         return f"{self.passages}-{number:06d}"
