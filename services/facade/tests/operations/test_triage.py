@@ -1,5 +1,6 @@
 """``$triage`` on the real triage application: proposals, floors without a score, refusals, and what nurses say."""
 
+import asyncio
 import json
 import random
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from facade.fhir.criteria import Limit
+from fhir_support.r4 import validated
 from service_contracts.triage import Posture
 
 SCOPE = "system/RiskAssessment.cru"
@@ -57,6 +59,7 @@ async def test_a_proposal_is_answered_kept_and_traced(alone, p) -> None:
     assert answer.status_code == 200, answer.text
     given = answer.json()
     p.follows("triage", given)
+    validated(given)
     [assessment] = p.of(given, "assessment")
     [level], [model_level] = p.of(given, "level"), p.of(given, "modelLevel")
     assert level == min(2, model_level)
@@ -78,10 +81,11 @@ async def test_a_proposal_is_answered_kept_and_traced(alone, p) -> None:
 
 
 async def test_the_floor_is_answered_without_a_score_in_time_when_the_model_is_late(alone, triage, p) -> None:
-    triage.delay_s = 2.0
+    triage.delay_s = 0.8
     began = time.monotonic()
     answer = await alone.invoke("triage", *patient(SICK), scope=SCOPE)
     assert time.monotonic() - began < 1.5  # on a machine that others use too; the benchmark holds it to 500 ms
+    await asyncio.sleep(1)  # the model is still at it, and the next test asks it too
     given = answer.json()
     assert p.of(given, "notScored") == ["late"]
     assert p.of(given, "level") == [2]

@@ -17,6 +17,7 @@ __all__ = [
     "AssessmentContext",
     "assessment_of",
     "decided",
+    "plain",
     "rule_text",
     "triage_device",
     "triage_device_id",
@@ -83,6 +84,15 @@ def assessment_of(context: AssessmentContext, answer: TriageAnswer, ehr_base: st
     return resource
 
 
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON has it: decimals that ``out`` made are numbers again."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
 def _headline(answer: TriageAnswer) -> str:
     if answer.level is None:
         return "No level is proposed."
@@ -125,7 +135,7 @@ def _predictions(answer: TriageAnswer) -> list[dict[str, Any]]:
         found.append(
             {
                 "outcome": concept(coding(_LEVEL, str(level)), text=f"ESI level {level}"),
-                "probabilityDecimal": Decimal(str(round(probability, 4))),
+                "probabilityDecimal": round(probability, 4),
                 **({"qualitativeRisk": concept(*places)} if places else {}),
             }
         )
@@ -141,7 +151,7 @@ def _predictions(answer: TriageAnswer) -> list[dict[str, Any]]:
     found += [
         {
             "outcome": concept(coding(f"{OUR_SYSTEM}/triage-outcome", one.outcome), text=_OUTCOME_WORDS[one.outcome]),
-            "probabilityDecimal": Decimal(str(one.probability)),
+            "probabilityDecimal": one.probability,
         }
         for one in answer.risks
     ]
