@@ -117,7 +117,11 @@ def _token(key: ECKey, base: str) -> str:
 async def _call(http: httpx.AsyncClient, base: str, token: str, body: bytes, answers: list[_Answer]) -> None:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
     began = time.perf_counter()
-    response = await http.post(f"{base}/$triage", content=body, headers=headers)
+    try:
+        response = await http.post(f"{base}/$triage", content=body, headers=headers)
+    except httpx.HTTPError as error:
+        answers.append(_Answer((time.perf_counter() - began) * 1000, 0, type(error).__name__))
+        return
     elapsed_ms = (time.perf_counter() - began) * 1000
     answers.append(_Answer(elapsed_ms, response.status_code, _ending(response)))
 
