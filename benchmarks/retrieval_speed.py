@@ -127,7 +127,7 @@ async def grow(
         written_s = time.perf_counter() - began
         said(f"{engine}: {size:,} passages written in {written_s:.0f} s")
         began, made = time.perf_counter(), 0
-        while batch := await index.without_vector(material.encoder.name, ["guideline", "label", "literature"], 500):
+        while batch := await index.without_vector(material.encoder.name, ["guideline", "label", "literature"], 5000):
             rows = material.vectors(len(batch))
             await index.add_vectors(
                 material.encoder.name, [(one.place, row) for one, row in zip(batch, rows, strict=True)]

@@ -11,6 +11,8 @@ from retrieval.reranking import Reranker
 __all__ = ["embed", "find_by_meaning", "load_encoder", "load_reranker"]
 
 _BATCH = 32
+# Looking for passages without a vector costs as much for many as for few.
+_LOOKED_UP = 2000
 
 
 def load_encoder(folder: Path) -> Encoder:
@@ -57,11 +59,15 @@ async def embed(
     """Make the vectors that passages of ``kinds`` lack; return how many. Each batch is kept when it is done."""
     done = 0
     while not stop():
-        batch = await index.without_vector(encoder.name, kinds, _BATCH)
-        if not batch:
+        waiting = await index.without_vector(encoder.name, kinds, _LOOKED_UP)
+        if not waiting:
             break
-        vectors = await asyncio.to_thread(encoder.encode, [one.text for one in batch])
-        await index.add_vectors(encoder.name, [(one.place, row) for one, row in zip(batch, vectors, strict=True)])
-        done += len(batch)
-        advance(len(batch))
+        for start in range(0, len(waiting), _BATCH):
+            if stop():
+                break
+            batch = waiting[start : start + _BATCH]
+            vectors = await asyncio.to_thread(encoder.encode, [one.text for one in batch])
+            await index.add_vectors(encoder.name, [(one.place, row) for one, row in zip(batch, vectors, strict=True)])
+            done += len(batch)
+            advance(len(batch))
     return done

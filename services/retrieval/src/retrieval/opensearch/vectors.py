@@ -18,6 +18,7 @@ __all__ = ["VectorField"]
 
 _LOOK_EVERY_S = 30.0
 _PAGE = 500
+_MOST = 5000
 
 
 @dataclass
@@ -52,7 +53,7 @@ class VectorField:
         wanted["bool"]["must_not"].append({"term": {"encoder": encoder}})
         body = {
             "query": wanted,
-            "size": min(limit, _PAGE),
+            "size": min(limit, _MOST),
             "_source": ["text", "body.section"],
             "sort": [{"row": "asc"}],
         }
