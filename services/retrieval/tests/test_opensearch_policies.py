@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from preceptor.opensearch.authority import Authority
+from preceptor.certificates import Authority
 from preceptor.opensearch.policies import query_text_leaks
 from retrieval.index import IndexUnavailable, IndexUnreadable
 from retrieval.opensearch_index import open_opensearch_index

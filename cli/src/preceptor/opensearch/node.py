@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from preceptor.opensearch.authority import Authority, Identity
+from preceptor.certificates import Authority, Identity
 from preceptor.opensearch.errors import OpenSearchNotReady
 from preceptor.opensearch.java import java_program
 from preceptor.private_files import private_dir, write_private

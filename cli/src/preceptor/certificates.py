@@ -1,4 +1,4 @@
-"""Certificates of a local cluster: an authority that lives as long as the process, and what it signs for whom."""
+"""Certificates of this machine: an authority whose key is never written, and what it signs for whom."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Identity:
 
 
 class Authority:
-    """Signs certificates for nodes and clients. Its key is never written."""
+    """Signs certificates for servers, nodes and clients of this machine. Its key is never written."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP384R1())
@@ -46,11 +46,14 @@ class Authority:
         """The authority's own certificate: what both sides trust."""
         return self._certificate.public_bytes(Encoding.PEM)
 
+    def server(self, common_name: str) -> Identity:
+        """Sign for a server at this machine's loopback names."""
+        return self._sign(common_name, [ExtendedKeyUsageOID.SERVER_AUTH], _loopback())
+
     def node(self, common_name: str) -> Identity:
-        """Sign for a node of this machine; nodes are servers and clients of each other."""
-        names: list[x509.GeneralName] = [x509.DNSName("localhost")]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
-        return self._sign(common_name, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], names)
+        """Sign for a node of a cluster; nodes are servers and clients of each other."""
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._sign(common_name, uses, _loopback())
 
     def client(self, common_name: str, *, lifetime: timedelta = _LIFETIME) -> Identity:
         """Sign for a client; its common name is who it is."""
@@ -91,6 +94,13 @@ class Authority:
             .not_valid_before(min(now, now + lifetime) - timedelta(minutes=5))
             .not_valid_after(now + lifetime)
         )
+
+
+def _loopback() -> list[x509.GeneralName]:
+    return [
+        x509.DNSName("localhost"),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")),
+    ]
 
 
 def _name(common_name: str) -> x509.Name:
