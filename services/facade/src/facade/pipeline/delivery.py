@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import UnknownEhr
-from facade.pipeline.drafting import DOCUMENT_EFFECT
+from facade.pipeline.keeping import DOCUMENT_EFFECT
 from facade.store.documents import Documents
 from facade.store.outbox import Outbox
 from facade.store.tables import OutboxRow

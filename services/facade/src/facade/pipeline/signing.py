@@ -28,7 +28,7 @@ from facade.decisions import corrected_sections, undecided_flags
 from facade.ehr.connections import EhrConnections
 from facade.ehr.registry import EhrRegistry
 from facade.fhir.results import Results
-from facade.pipeline.drafting import audit_parties
+from facade.pipeline.keeping import audit_parties
 from facade.resources.composition import urn
 from facade.resources.detected_issue import issue_name
 from facade.resources.ids import resource_id
