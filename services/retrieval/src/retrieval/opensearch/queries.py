@@ -13,7 +13,7 @@ __all__ = ["by_meaning", "by_words", "counting", "gone", "of_passages", "visible
 
 Query = dict[str, Any]
 _MOST_WORDS = 256
-_CANDIDATES = 100
+_CANDIDATES = 200
 
 
 def visible(head: Head, *filters: Query) -> Query:
@@ -42,8 +42,9 @@ def of_passages(head: Head, query: PassageQuery, as_of: date) -> Query:
 
 
 def by_words(text: str, allowed: Query, depth: int) -> Query:
-    """Return a search by the words of titles, headings and texts."""
-    wanted = {"match": {"words": {"query": " ".join(text.split()[:_MOST_WORDS])}}}
+    """Return a search by the words of titles, headings and texts; a word that is said twice counts once."""
+    words = list(dict.fromkeys(text.lower().split()))[:_MOST_WORDS]
+    wanted = {"match": {"words": {"query": " ".join(words)}}}
     return {
         "query": {"bool": {"must": [wanted], **allowed["bool"]}},
         "size": depth,
