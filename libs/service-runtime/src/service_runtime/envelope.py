@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,7 +36,7 @@ class EnvelopeCipher:
         self._max_keys = max_keys
         self._opened: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
         self._current: dict[str, tuple[float, DataKey]] = {}
-        self._lock = asyncio.Lock()
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def seal(self, plaintext: bytes, *, scope: str, aad: str) -> bytes:
         """Encrypt ``plaintext`` for ``scope`` (whose data it is), bound to ``aad`` (where it is kept)."""
@@ -59,7 +60,10 @@ class EnvelopeCipher:
             raise DecryptionRefused(self._transit_key) from None
 
     async def _sealing_key(self, scope: str) -> DataKey:
-        async with self._lock:
+        held = self._current.get(scope)
+        if held and time.monotonic() < held[0]:
+            return held[1]
+        async with self._only_one(("", scope)):
             held = self._current.get(scope)
             if held and time.monotonic() < held[0]:
                 return held[1]
@@ -70,8 +74,8 @@ class EnvelopeCipher:
             return key
 
     async def _opening_key(self, scope: str, wrapped: str) -> bytes:
-        name = (scope, wrapped)
-        async with self._lock:
+        name = (wrapped, scope)
+        async with self._only_one(name):
             held = self._opened.get(name)
             if held and time.monotonic() < held[0]:
                 self._opened.move_to_end(name)
@@ -81,3 +85,7 @@ class EnvelopeCipher:
             while len(self._opened) > self._max_keys:
                 self._opened.popitem(last=False)
             return key
+
+    def _only_one(self, name: tuple[str, str]) -> asyncio.Lock:
+        """Return the lock of one key: those who need it wait for one answer, those who need another do not."""
+        return self._locks.setdefault(name, asyncio.Lock())

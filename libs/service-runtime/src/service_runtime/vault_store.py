@@ -50,6 +50,7 @@ class VaultSecretStore:
         self._login = login
         self._lock = threading.Lock()
         self._token: str | None = None
+        self._kept = threading.local()
 
     async def read(self, path: str) -> dict[str, str]:
         """See ``SecretStore.read``."""
@@ -134,9 +135,9 @@ class VaultSecretStore:
     def _call_blocking(self, operation: Callable[[hvac.Client], _T]) -> _T:
         try:
             try:
-                return operation(self._client(self._current_token()))
+                return self._with_kept_client(operation, self._current_token())
             except Forbidden:
-                return operation(self._client(self._new_token()))
+                return self._with_kept_client(operation, self._new_token())
         except (requests.RequestException, VaultDown, OSError) as error:
             raise self._unavailable(error) from None
         except (Forbidden, InvalidPath) as error:
@@ -145,6 +146,23 @@ class VaultSecretStore:
             raise DecryptionRefused("the secret store refused the ciphertext or its context") from None
         except VaultError as error:
             raise self._unavailable(error) from None
+
+    def _with_kept_client(self, operation: Callable[[hvac.Client], _T], token: str) -> _T:
+        """Use this thread's client and its connection: a new one for each call would cost a TLS handshake.
+
+        A connection that the store has closed meanwhile, or that trusts the authority of an earlier start, is
+        replaced once. A store that does not answer in time is not asked again.
+        """
+        kept: hvac.Client | None = getattr(self._kept, "client", None)
+        if kept is not None and kept.token == token:
+            try:
+                return operation(kept)
+            except requests.Timeout:
+                raise
+            except requests.ConnectionError:
+                kept.adapter.close()
+        self._kept.client = self._client(token)
+        return operation(self._kept.client)
 
     def _unavailable(self, error: Exception) -> SecretError:
         log(LogCode.SECRET_STORE_UNAVAILABLE, level=logging.WARNING, error_type=type(error).__name__)
