@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import DataKey, MemorySecretStore
+
+pytestmark = pytest.mark.filterwarnings("ignore:secrets are kept in memory only")
 
 
 class SlowStore(MemorySecretStore):
