@@ -34,7 +34,7 @@ opensearch: install ## Run a local OpenSearch (Java 21 and Maven needed) until C
 
 test: install ## Prepare what the tests need and run all of them
 	@$(BIN)/preceptor prepare
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2
 
 lint: install ## Check style, types, import contracts
 	$(BIN)/ruff check $(SOURCES)

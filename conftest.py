@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from preceptor.openbao.running import RunningOpenBao, running_openbao
@@ -15,6 +16,7 @@ from preceptor.opensearch.java import java_program
 from preceptor.opensearch.node import OpenSearchNode
 from preceptor.opensearch.running import CLIENTS, RunningOpenSearch, running_opensearch
 from service_runtime.settings import VaultSettings
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent
 POLICIES = ROOT / "policies" / "vault"
@@ -22,12 +24,17 @@ OPENSEARCH_POLICIES = ROOT / "policies" / "opensearch"
 CACHE = ROOT / ".preceptor" / "cache"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one worker what shares processes: the tests of a folder, and all that runs more than one service."""
-    for item in items:
-        folder = item.path.parent.relative_to(ROOT)
-        item.add_marker(pytest.mark.xdist_group("tests" if folder.parts[0] == "tests" else folder.as_posix()))
+class _ByFolder(LoadScopeScheduling):
+    """Keeps in one worker what shares processes: the tests of a folder, and all that runs more than one service."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.partition("::")[0].rpartition("/")[0]
+        return "tests" if folder.startswith("tests/") else folder
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Schedule by folder, whatever ``--dist`` says."""
+    return _ByFolder(config, log)
 
 
 def free_ports(count: int) -> list[int]:
