@@ -12,6 +12,7 @@ import pytest_asyncio
 from facade.app import build_app
 from facade.container import Container, build_container
 from facade.decisions import corrected_sections
+from facade.fhir.results import Results
 from facade.resources.audit_event import AuditParties
 from facade.resources.detected_issue import issue_name
 from facade.resources.ids import document_id, resource_id
@@ -158,7 +159,7 @@ async def fill(container: Container, examples: Any, ehr_id: str, patient: str, *
     ehr = container.ehrs.get(ehr_id)
     parties = AuditParties("preceptor-backend", PUBLIC, ehr.name, ehr.fhir_base)
     written = document_transaction(stored, parties, request_id="r-1")
-    prepared = await container.drafting._results.of_document(stored, written, at=stored.created_at)
+    prepared = await Results(container.resources, container.ehrs).of_document(stored, written, at=stored.created_at)
     await container.resources.put(*prepared)
     at = stored.created_at + timedelta(minutes=10)
     if signed:
@@ -182,7 +183,9 @@ async def fill(container: Container, examples: Any, ehr_id: str, patient: str, *
             request_id="r-2",
             signed_at=at,
         )
-        await container.resources.put(*await container.drafting._results.of_document(decided, transaction, at=at))
+        await container.resources.put(
+            *await Results(container.resources, container.ehrs).of_document(decided, transaction, at=at)
+        )
     risk = {
         "resourceType": "RiskAssessment",
         "id": resource_id(stored.id, "risk"),
