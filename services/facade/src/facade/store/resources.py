@@ -134,7 +134,8 @@ class Resources:
             # Another process was first; now its version is there to compare with.
             return await self.add(session, prepared)
         if before is not None:
-            older = update(ResourceRow).where(this, ResourceRow.sequence != sequence).values(is_current=False)
+            # Only the row that is locked: another writer may hold an older one while it waits for this.
+            older = update(ResourceRow).where(ResourceRow.sequence == before.sequence).values(is_current=False)
             await session.execute(older)
         return True
 
