@@ -15,32 +15,25 @@ import random
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from preceptor.suite.background import background_suite, settings_on_free_ports
-from preceptor.suite.settings import SuiteSettings
 
+from benchmarks.loaded_suite import ISSUER, WARM_UP_S, at_a_rate, loaded_suite
 from benchmarks.machine import machine, quantile
 
 __all__ = ["run"]
 
-_ISSUER = "https://benchmark.example.org"
 _PER_SECOND = 20
 _SECONDS = 30
-_WARM_UP_S = 5
 _PATIENTS = 25
 _DRUGS = 15
 _ROUTE_CALLS = 3_000
@@ -74,47 +67,34 @@ class _Answer:
 def run() -> str:
     """Run the benchmark and return its report in Markdown."""
     key = ECKey.generate_key("P-384", auto_kid=True)
-    with tempfile.TemporaryDirectory(prefix="preceptor-bench-") as folder, _key_set(key) as jwks_uri:
-        settings = settings_on_free_ports(Path(folder) / "suite")
-        registry = Path(folder) / "ehrs.json"
-        registry.write_text(json.dumps([_registration(settings, jwks_uri)]))
-        os.environ["PRECEPTOR_FACADE_EHRS_FILE"] = str(registry)
-        with background_suite(settings, Path(folder) / "output.txt") as suite:
-            print(f"  the suite started in {suite.started_in_s:.0f} s", flush=True)
-            answers = asyncio.run(_load(settings.facade_url, key))
-            with _bare_application() as bare:
-                routes = asyncio.run(_routes(settings.facade_url, bare))
+    with loaded_suite(key, lambda jwks: {"cds_clients": [{"issuer": ISSUER, "jwks_uri": jwks}]}) as facade:
+        answers = asyncio.run(_load(facade, key))
+        with _bare_application() as bare:
+            routes = asyncio.run(_routes(facade, bare))
     return _report(answers, routes)
 
 
 async def _load(facade: str, key: ECKey) -> list[_Answer]:
-    """Send requests at their times; an answer that is late makes the next ones no later."""
     chance = random.Random(15)
     patients = [_Patient(f"patient-{number}", chance) for number in range(_PATIENTS)]
-    answers: list[_Answer] = []
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-    async with httpx.AsyncClient(timeout=10, limits=limits, trust_env=False) as http, asyncio.TaskGroup() as group:
-        began = time.perf_counter()
-        for number in range(_PER_SECOND * (_WARM_UP_S + _SECONDS)):
-            wait_s = began + number / _PER_SECOND - time.perf_counter()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-            body = json.dumps(chance.choice(patients).request(chance)).encode()
-            kept = answers if number >= _PER_SECOND * _WARM_UP_S else []
-            group.create_task(_call(http, f"{facade}/cds-services/order-sign", key, body, kept))
-    return answers
+
+    def ask(http: httpx.AsyncClient) -> Coroutine[Any, Any, _Answer]:
+        body = json.dumps(chance.choice(patients).request(chance)).encode()
+        return _call(http, f"{facade}/cds-services/order-sign", key, body)
+
+    return await at_a_rate(ask, rate=_PER_SECOND, seconds=_SECONDS, connections=100)
 
 
-async def _call(http: httpx.AsyncClient, url: str, key: ECKey, body: bytes, answers: list[_Answer]) -> None:
+async def _call(http: httpx.AsyncClient, url: str, key: ECKey, body: bytes) -> _Answer:
     now = int(time.time())
-    claims = {"iss": _ISSUER, "aud": url, "exp": now + 120, "iat": now, "jti": str(uuid.uuid4())}
+    claims = {"iss": ISSUER, "aud": url, "exp": now + 120, "iat": now, "jti": str(uuid.uuid4())}
     token = jwt.encode({"alg": "ES384", "typ": "JWT", "kid": key.kid}, claims, key, algorithms=["ES384"])
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     began = time.perf_counter()
     response = await http.post(url, content=body, headers=headers)
     elapsed_ms = (time.perf_counter() - began) * 1000
     cards = response.json().get("cards", []) if response.status_code == 200 else []
-    answers.append(_Answer(elapsed_ms, response.status_code, Counter(_topic(card) for card in cards)))
+    return _Answer(elapsed_ms, response.status_code, Counter(_topic(card) for card in cards))
 
 
 def _topic(card: dict[str, Any]) -> str:
@@ -208,39 +188,6 @@ def _bundle(resources: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
 
 
-def _registration(settings: SuiteSettings, jwks_uri: str) -> dict[str, Any]:
-    """The shipped registration of the sandbox EHR at this suite's addresses, with the benchmark as its CDS client."""
-    shipped = Path(__file__).parents[1] / "docker" / "ehrs.json"
-    text = shipped.read_text().replace("http://localhost:8100", settings.ehr_url)
-    (entry,) = json.loads(text)
-    return {**entry, "cds_clients": [{"issuer": _ISSUER, "jwks_uri": jwks_uri}]}
-
-
-@contextmanager
-def _key_set(key: ECKey) -> Iterator[str]:
-    """Serve the benchmark's public key; give the address."""
-    body = json.dumps({"keys": [key.as_dict(private=False)]}).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/jwks.json"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 _BARE = """
 import socket, sys, uvicorn
 from litestar import Litestar, get
@@ -308,7 +255,7 @@ def _report(answers: list[_Answer], routes: dict[str, list[float]]) -> str:
         "",
         f"Machine: {machine()}.",
         f"{len(answers)} requests at {_PER_SECOND} a second, {_PATIENTS} patients of {_DRUGS} drugs, after "
-        f"{_WARM_UP_S} s of the same.",
+        f"{WARM_UP_S} s of the same.",
         "",
         "| | p50 ms | p95 ms | p99 ms | most ms |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -12,30 +12,24 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from preceptor.suite.background import background_suite, settings_on_free_ports
-from preceptor.suite.settings import SuiteSettings
 
+from benchmarks.loaded_suite import ISSUER, WARM_UP_S, at_a_rate, loaded_suite
 from benchmarks.machine import machine, quantile
-from benchmarks.order_sign import _key_set
 
 __all__ = ["run"]
 
-_ISSUER = "https://benchmark.example.org"
 _BUDGET_MS = 500.0
-_WARM_UP_S = 5
 _LOADS = (
     # name, requests a second, seconds, with a neighbour, share, limit in ms
     ("20 a second", 20, 30, False, 0.95, 50.0),
@@ -61,69 +55,46 @@ class _Answer:
 def run() -> str:
     """Run the benchmark and return its report in Markdown."""
     key = ECKey.generate_key("P-384", auto_kid=True)
-    with tempfile.TemporaryDirectory(prefix="preceptor-bench-") as folder, _key_set(key) as jwks_uri:
-        settings = settings_on_free_ports(Path(folder) / "suite")
-        registry = Path(folder) / "ehrs.json"
-        registry.write_text(json.dumps([_registration(settings, jwks_uri)]))
-        os.environ["PRECEPTOR_FACADE_EHRS_FILE"] = str(registry)
-        results = []
-        with background_suite(settings, Path(folder) / "output.txt") as suite:
-            print(f"  the suite started in {suite.started_in_s:.0f} s", flush=True)
-            for name, rate, seconds, busy, share, limit in _LOADS:
-                before = os.getloadavg()[0]
-                if busy:
-                    with _busy_core():
-                        answers = asyncio.run(_load(settings.facade_url, key, rate, seconds))
-                else:
-                    answers = asyncio.run(_load(settings.facade_url, key, rate, seconds))
-                results.append((name, share, limit, before, answers))
-                print(f"  {name}: done", flush=True)
+    results = []
+    with loaded_suite(key, lambda jwks: {"access_tokens": {"issuer": ISSUER, "jwks_uri": jwks}}) as facade:
+        for name, rate, seconds, busy, share, limit in _LOADS:
+            before = os.getloadavg()[0]
+            with _busy_core() if busy else nullcontext():
+                answers = asyncio.run(_load(facade, key, rate, seconds))
+            results.append((name, share, limit, before, answers))
+            print(f"  {name}: done", flush=True)
     return _report(results)
 
 
-def _registration(settings: SuiteSettings, jwks_uri: str) -> dict[str, Any]:
-    shipped = Path(__file__).parents[1] / "docker" / "ehrs.json"
-    (entry,) = json.loads(shipped.read_text().replace("http://localhost:8100", settings.ehr_url))
-    return {**entry, "access_tokens": {"issuer": _ISSUER, "jwks_uri": jwks_uri}}
-
-
 async def _load(facade: str, key: ECKey, rate: int, seconds: int) -> list[_Answer]:
-    """Send requests at their times; an answer that is late makes the next ones no later."""
     chance = random.Random(21)
     base = f"{facade}/fhir/sandbox"
     token = _token(key, base)
-    answers: list[_Answer] = []
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(timeout=10, limits=limits, trust_env=False) as http, asyncio.TaskGroup() as group:
-        began = time.perf_counter()
-        for number in range(rate * (_WARM_UP_S + seconds)):
-            wait_s = began + number / rate - time.perf_counter()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-            body = json.dumps(_request(chance)).encode()
-            group.create_task(_call(http, base, token, body, answers if number >= rate * _WARM_UP_S else []))
-    return answers
+
+    def ask(http: httpx.AsyncClient) -> Coroutine[Any, Any, _Answer]:
+        return _call(http, base, token, json.dumps(_request(chance)).encode())
+
+    return await at_a_rate(ask, rate=rate, seconds=seconds, connections=200)
 
 
 def _token(key: ECKey, base: str) -> str:
     now = int(time.time())
     claims = {
-        "iss": _ISSUER, "aud": base, "sub": "bench", "client_id": "bench", "iat": now, "exp": now + 3600,
+        "iss": ISSUER, "aud": base, "sub": "bench", "client_id": "bench", "iat": now, "exp": now + 3600,
         "jti": str(uuid.uuid4()), "scope": "system/RiskAssessment.cru",
     }  # fmt: skip
     return str(jwt.encode({"alg": "ES384", "typ": "at+jwt", "kid": key.kid}, claims, key, algorithms=["ES384"]))
 
 
-async def _call(http: httpx.AsyncClient, base: str, token: str, body: bytes, answers: list[_Answer]) -> None:
+async def _call(http: httpx.AsyncClient, base: str, token: str, body: bytes) -> _Answer:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
     began = time.perf_counter()
     try:
         response = await http.post(f"{base}/$triage", content=body, headers=headers)
     except httpx.HTTPError as error:
-        answers.append(_Answer((time.perf_counter() - began) * 1000, 0, type(error).__name__))
-        return
+        return _Answer((time.perf_counter() - began) * 1000, 0, type(error).__name__)
     elapsed_ms = (time.perf_counter() - began) * 1000
-    answers.append(_Answer(elapsed_ms, response.status_code, _ending(response)))
+    return _Answer(elapsed_ms, response.status_code, _ending(response))
 
 
 def _ending(response: httpx.Response) -> str:
@@ -181,7 +152,7 @@ def _report(results: list[tuple[str, float, float, float, list[_Answer]]]) -> st
     lines = [
         "# $triage",
         "",
-        f"Machine: {machine()}. Each load for 20 to 30 s after {_WARM_UP_S} s of the same; 5 % of the complaints are"
+        f"Machine: {machine()}. Each load for 20 to 30 s after {WARM_UP_S} s of the same; 5 % of the complaints are"
         " rare ones.",
         "",
         "| load | machine load before | requests | p50 ms | p95 ms | p99 ms | most ms | over 500 ms | limit | |",
