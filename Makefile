@@ -32,9 +32,11 @@ down: install ## Stop what an interrupted run left behind
 opensearch: install ## Run a local OpenSearch (Java 21 and Maven needed) until Ctrl-C
 	@$(BIN)/python -m preceptor.opensearch
 
+# The suite has deadlines to keep, so nothing else runs beside it.
 test: install ## Prepare what the tests need and run all of them
 	@$(BIN)/preceptor prepare
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 --ignore tests/suite
+	$(BIN)/pytest tests/suite
 
 lint: install ## Check style, types, import contracts
 	$(BIN)/ruff check $(SOURCES)

@@ -17,12 +17,12 @@ from retrieval.wanted import Wanted
 from service_contracts.evidence import Source
 from service_runtime.secrets import MemorySecretStore, SecretStoreUnavailable
 
-PATIENTS, EACH, DIMENSION = 20, 50, 384
+PATIENTS, EACH, DIMENSION = 20, 50, 768
 TODAY = date(2026, 1, 1)
 
 
 class WordVectors:
-    """A vector for a text from its words, as wide as a real encoder's; texts with common words are near each other."""
+    """A vector for a text from its words, as wide as a large encoder's; texts with common words are near each other."""
 
     name = "word-vectors"
 
