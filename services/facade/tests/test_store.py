@@ -300,6 +300,29 @@ async def test_what_is_heard_of_a_subscription_never_goes_back(inbox):
     assert (await inbox.subscriptions.get("sandbox", "s")).since == later
 
 
+@pytest.mark.parametrize("end", ["finished", "given-up"])
+async def test_a_search_begins_where_it_would_have_begun_however_much_has_arrived_since(inbox, end):
+    """An event without content has arrived, and what it is about has not: only the search finds that."""
+    first = await inbox.subscriptions.get("sandbox", "s")
+    later = first.since + timedelta(hours=1)
+    empty = replace(event(), kind=EventKind.CATCH_UP, focus="s", number=1)
+    await inbox.receive(Arrival("sandbox", "s", "r", numbers=(1,)), [empty])
+    await inbox.all_arrived("sandbox", "s", later)
+    assert (await inbox.subscriptions.get("sandbox", "s")).since == first.since
+    rows = await inbox.queue.claim_together("group_key")
+    await inbox.all_arrived("sandbox", "s", later)
+    assert (await inbox.subscriptions.get("sandbox", "s")).since == first.since, "it may fail and begin again"
+    if end == "finished":
+        await inbox.queue.finish_all(rows)
+        await inbox.all_arrived("sandbox", "s", later)
+        assert (await inbox.subscriptions.get("sandbox", "s")).since == later
+    else:
+        while not await inbox.queue.fail_all(rows, counts=True):
+            rows = await inbox.queue.claim_together("group_key")
+        await inbox.all_arrived("sandbox", "s", later)
+        assert (await inbox.subscriptions.get("sandbox", "s")).since == first.since, "it can be asked for again"
+
+
 async def test_a_gap_closes_when_its_numbers_come_or_are_settled(inbox):
     async def arrive(*numbers):
         events = [replace(event(str(n), f"Encounter/{n}"), number=n) for n in numbers]

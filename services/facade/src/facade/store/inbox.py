@@ -159,6 +159,20 @@ class Inbox:
             await self._insert(session, [gap])
             return False
 
+    async def all_arrived(self, ehr_id: str, subscription: str, until: datetime) -> None:
+        """Remember that no event from before ``until`` is on its way, so that no search need go back behind it.
+
+        An event that has arrived may have said only that something changed. While a search for that is due, or has
+        been given up and may be asked for again, nothing is moved: it has to begin where it would have begun.
+        """
+        searches = select(InboxRow.sequence).where(
+            InboxRow.ehr_id == ehr_id,
+            InboxRow.subscription == subscription,
+            InboxRow.kind == EventKind.CATCH_UP,
+            InboxRow.state != State.DONE,
+        )
+        await self.subscriptions.caught_up(ehr_id, subscription, until, unless=searches.exists())
+
     async def not_waiting(self, events: Sequence[NewEvent]) -> list[NewEvent]:
         """Return those of ``events`` that are about nothing that an event which nobody has begun is about already."""
         groups = {event.group for event in events}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import ColumnElement, Update, false, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.store.database import Database
@@ -121,11 +121,14 @@ class Subscriptions:
         top = min(state.highest, state.through + _MOST_NUMBERS)
         return [number for number in range(state.through + 1, top + 1) if number not in known]
 
-    async def caught_up(self, ehr_id: str, subscription: str, until: datetime) -> None:
-        """Remember that everything up to ``until`` has been searched for and stored."""
+    async def caught_up(
+        self, ehr_id: str, subscription: str, until: datetime, *, unless: ColumnElement[bool] | None = None
+    ) -> None:
+        """Remember that everything up to ``until`` has been searched for and stored; ``unless`` is looked at then."""
         later = SubscriptionRow.since < until
+        statement = _update(ehr_id, subscription).where(later, ~(false() if unless is None else unless))
         async with self._database.session() as session:
-            await session.execute(_update(ehr_id, subscription).where(later).values(since=until))
+            await session.execute(statement.values(since=until))
 
     async def ask_for(self, ehr_id: str, subscription: str, payload: str | None) -> None:
         """Remember which content the EHR is asked to send; None for the usual."""

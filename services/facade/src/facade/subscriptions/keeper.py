@@ -241,8 +241,7 @@ class SubscriptionKeeper:
             is_heard=False,
         )
         if told.count == state.highest == state.through:
-            # Everything that has happened until we asked has arrived: no later search need go back behind this.
-            await self._inbox.subscriptions.caught_up(ehr.id, state.subscription, asked_at)
+            await self._inbox.all_arrived(ehr.id, state.subscription, asked_at)
         elif told.count is not None and told.count != state.highest:
             received = await self._inbox.receive(arrival, [])
             if received.restarted:
