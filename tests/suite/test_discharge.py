@@ -77,7 +77,9 @@ async def test_without_retrieval_the_document_is_there_and_nothing_is_shown_as_p
     assert document.sections
     not_checked = [note for note in document.notes if note.startswith("Not checked: ")]
     assert not_checked
-    assert all("the evidence could not be reached" in note for note in not_checked)
+    # Which of the two it is depends on whether the call failed or hung until the deadline.
+    reasons = ("the evidence could not be reached", "the time ran out")
+    assert [note for note in not_checked if not any(reason in note for reason in reasons)] == []
     assert document.notes[-1] == "No statement could be checked against the evidence."
     assert not [note for note in document.notes if note.startswith("No evidence found")], "nobody looked"
 
