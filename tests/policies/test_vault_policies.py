@@ -18,6 +18,7 @@ CONTEXT = base64.b64encode(b"scope").decode()
 EVERYONE = frozenset(ROLES)
 NOBODY: frozenset[str] = frozenset()
 FACADE = frozenset({"facade"})
+RETRIEVAL = frozenset({"retrieval"})
 
 Operation = Callable[[hvac.Client], object]
 
@@ -60,9 +61,15 @@ MATRIX: tuple[tuple[str, Operation, frozenset[str]], ...] = (
     ("write a client secret", send(f"{KV}/facade/clients/one", {"data": {"secret": "x"}}), FACADE),
     ("read a client secret", read(f"{KV}/facade/clients/one"), FACADE),
     ("delete a client secret", delete(f"{KV}/facade/clients/one"), NOBODY),
+    ("keep a patient's wrapped key", send(f"{KV}/retrieval/patient-keys/i/one", {"data": {"a": "b"}}), RETRIEVAL),
+    ("read a patient's wrapped key", read(f"{KV}/retrieval/patient-keys/i/one"), RETRIEVAL),
+    ("list patients' keys", listing("secret/metadata/preceptor/retrieval/patient-keys/i"), NOBODY),
+    ("destroy a patient's key", delete("secret/metadata/preceptor/retrieval/patient-keys/i/one"), RETRIEVAL),
+    ("keep the key of patients' tags", send(f"{KV}/retrieval/patient-tags/i", {"data": {"a": "b"}}), RETRIEVAL),
+    ("destroy the key of patients' tags", delete("secret/metadata/preceptor/retrieval/patient-tags/i"), NOBODY),
     ("make a canary data key", data_key("canary"), EVERYONE),
     ("make a data key for the SQL store", data_key("facade-phi"), FACADE),
-    ("make a data key for the index", data_key("retrieval-index"), frozenset({"retrieval"})),
+    ("make a data key for the index", data_key("retrieval-index"), RETRIEVAL),
     ("sign the facade's assertion", signature("facade-client-assertion"), FACADE),
     ("read the facade's public key", read("transit/keys/facade-client-assertion"), FACADE),
     ("sign the facade's RS384 assertion", signature("facade-client-assertion-rs384"), FACADE),
@@ -166,7 +173,13 @@ def test_a_policy_names_every_path_in_full(path: Path) -> None:
     assert "sudo" not in text
     wild = [one for one in re.findall(r'path "([^"]+)"', text) if "+" in one]
     per_ehr = [f"secret/data/preceptor/facade/{name}/+" for name in ("subscriptions", "clients")]
-    assert wild == (per_ehr if path.stem == "facade" else [])
+    patients = "preceptor/retrieval/patient-keys/+/+"
+    per_patient = [
+        "secret/data/preceptor/retrieval/patient-tags/+",
+        f"secret/data/{patients}",
+        f"secret/metadata/{patients}",
+    ]
+    assert wild == {"facade": per_ehr, "retrieval": per_patient}.get(path.stem, [])
 
 
 def test_roles_get_short_lived_tokens_of_their_policy_alone(root: hvac.Client) -> None:

@@ -48,6 +48,35 @@ async def test_nothing_at_a_path_is_not_found(store: SecretStore, path: str) -> 
         await store.read(path)
 
 
+@pytest.fixture
+def patient_keys(request: pytest.FixtureRequest) -> Callable[[str], SecretStore]:
+    """Stores with the role that may destroy what it keeps."""
+
+    def store(kind: str) -> SecretStore:
+        if kind == "memory":
+            with pytest.warns(UserWarning, match="memory only"):
+                return MemorySecretStore()
+        settings: Callable[[str], VaultSettings] = request.getfixturevalue("vault_settings")
+        return connect_secret_store(settings("retrieval"))
+
+    return store
+
+
+@pytest.mark.parametrize("kind", ["memory", "openbao"])
+async def test_what_is_kept_first_stays_until_it_is_destroyed(
+    patient_keys: Callable[[str], SecretStore], kind: str
+) -> None:
+    store, path = patient_keys(kind), f"retrieval/patient-keys/{uuid.uuid4()}/one"
+    await store.destroy(path)
+    assert await store.keep_first(path, {"wrapped": "a"}) == {"wrapped": "a"}
+    assert await store.keep_first(path, {"wrapped": "b"}) == {"wrapped": "a"}
+    assert await store.read(path) == {"wrapped": "a"}
+    await store.destroy(path)
+    with pytest.raises(SecretNotFound):
+        await store.read(path)
+    assert await store.keep_first(path, {"wrapped": "c"}) == {"wrapped": "c"}
+
+
 async def test_a_data_key_opens_with_its_context(store: SecretStore) -> None:
     key = await store.new_data_key(KEY, b"patient-1")
     assert len(key.plaintext) == 32

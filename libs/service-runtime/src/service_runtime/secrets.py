@@ -71,6 +71,14 @@ class SecretStore(Protocol):
         """Replace the fields at ``path``."""
         ...
 
+    async def keep_first(self, path: str, fields: dict[str, str]) -> dict[str, str]:
+        """Write ``fields`` unless there are some at ``path``; return those that are there now."""
+        ...
+
+    async def destroy(self, path: str) -> None:
+        """Destroy all versions of the fields at ``path``; nothing happens when there are none."""
+        ...
+
     async def new_data_key(self, key: str, context: bytes) -> DataKey:
         """Make a data key wrapped by the Transit key ``key``."""
         ...
@@ -118,6 +126,14 @@ class MemorySecretStore:
     async def write(self, path: str, fields: dict[str, str]) -> None:
         """See ``SecretStore.write``."""
         self._fields[path] = dict(fields)
+
+    async def keep_first(self, path: str, fields: dict[str, str]) -> dict[str, str]:
+        """See ``SecretStore.keep_first``."""
+        return dict(self._fields.setdefault(path, dict(fields)))
+
+    async def destroy(self, path: str) -> None:
+        """See ``SecretStore.destroy``."""
+        self._fields.pop(path, None)
 
     async def new_data_key(self, key: str, context: bytes) -> DataKey:
         """See ``SecretStore.new_data_key``."""

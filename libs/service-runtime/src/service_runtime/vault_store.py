@@ -71,6 +71,30 @@ class VaultSecretStore:
             )
         )
 
+    async def keep_first(self, path: str, fields: dict[str, str]) -> dict[str, str]:
+        """See ``SecretStore.keep_first``."""
+        full = self._kv_path(path)
+
+        def keep(client: hvac.Client) -> bool:
+            try:
+                client.secrets.kv.v2.create_or_update_secret(
+                    path=full, secret=fields, cas=0, mount_point=self._settings.kv_mount
+                )
+            except InvalidRequest as error:
+                if "check-and-set" in str(error):
+                    return False
+                raise
+            return True
+
+        return dict(fields) if await self._call(keep) else await self.read(path)
+
+    async def destroy(self, path: str) -> None:
+        """See ``SecretStore.destroy``."""
+        full = self._kv_path(path)
+        await self._call(
+            lambda c: c.secrets.kv.v2.delete_metadata_and_all_versions(path=full, mount_point=self._settings.kv_mount)
+        )
+
     async def new_data_key(self, key: str, context: bytes) -> DataKey:
         """See ``SecretStore.new_data_key``."""
         answer = await self._call(
