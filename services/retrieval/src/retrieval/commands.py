@@ -21,12 +21,14 @@ from retrieval.command_runs import (
     with_index,
 )
 from retrieval.fetch import FetchFailed, fetch
+from retrieval.forget_command import forget
 from retrieval.importers.dailymed_spl import DailyMedLabels
 from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.records import Importer
+from retrieval.importers.task_force import EDITIONS, TOPICS, TaskForceEditions
 from retrieval.index import Index
 from retrieval.ingest import Refusal
 from retrieval.meaning import embed, load_encoder
@@ -105,6 +107,23 @@ def guidelines(
     run_importer(lambda _: _just(GuidelinePages(provenance)), paths, again)
 
 
+@app.command("task-force")
+def task_force(
+    paths: _Paths,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day of an edition that does not say it.")
+    ] = None,
+    again: _Again = False,
+) -> None:
+    """Read editions of the US Preventive Services Task Force: the JSON of its API, the oldest first."""
+
+    async def importer(index: Index) -> Importer:
+        known = [*await index.keys(TOPICS), *await index.keys(EDITIONS)]
+        return TaskForceEditions(known, day.date() if day else None)
+
+    run_importer(importer, paths, again)
+
+
 @app.command()
 def facts(paths: _Paths) -> None:
     """Read files of facts in the format of the starter knowledge; a file is taken whole or not at all."""
@@ -164,6 +183,7 @@ def vectors(
 
 
 app.command()(train_reranker)
+app.command()(forget)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from service_contracts.evidence import Source
 from retrieval.documents import IngestedDocument, PassageText
 from retrieval.importers.records import Record, RecordRefused, read_limited
 
-__all__ = ["GuidelinePages", "Provenance"]
+__all__ = ["GuidelinePages", "Provenance", "spans"]
 
 _MAX_BYTES = 16 * 1024 * 1024
 _SUFFIXES = (".txt", ".md", ".html", ".htm", ".xml", ".json")
@@ -115,7 +115,7 @@ class GuidelinePages:
         passages = [
             PassageText(f"{key}#{number}", section or source.title, text)
             for number, (section, text) in enumerate(
-                (section, span) for section, text in sections for span in _spans(text)
+                (section, span) for section, text in sections for span in spans(text)
             )
         ]
         if not passages:
@@ -171,7 +171,7 @@ def _plain_text(text: str) -> list[tuple[str, str]]:
     return [(name, body) for name, body in sections if body.strip()]
 
 
-def _spans(text: str) -> Iterator[str]:
+def spans(text: str) -> Iterator[str]:
     """Yield paragraphs, joined while they are short and cut at sentences where they are long."""
     span = ""
     for paragraph in re.split(r"\n\s*\n", text):
