@@ -1,20 +1,22 @@
 """Text about patients: sealed in both engines, found inside one patient only, unreadable once the key is destroyed."""
 
+import asyncio
 import hashlib
 import uuid
 from datetime import date
 
 import numpy as np
 import pytest
-from retrieval.index import IndexUnreadable
+from retrieval.index import IndexBusy, IndexUnreadable
 from retrieval.opensearch.sealed import open_sealed_store
 from retrieval.passage_search import PassageSearch
-from retrieval.patient_texts import PatientText, PatientTexts
+from retrieval.patient_texts import PatientTexts, open_patient_texts
 from retrieval.sealed_store import EmbeddedSealedStore
 from retrieval.sqlcipher_file import SqlCipherFile
 from retrieval.stored import PassageVector, StoredPassage
 from retrieval.wanted import Wanted
 from service_contracts.evidence import Source
+from service_contracts.patient_texts import PatientText
 from service_runtime.secrets import MemorySecretStore, SecretStoreUnavailable
 
 PATIENTS, EACH, DIMENSION = 20, 50, 768
@@ -44,7 +46,7 @@ def sentence(patient, place):
 
 def planted(patient):
     source = Source(title="A note", publisher="A ward", identifier="note-1", version="1", section="Course")
-    return [PatientText(f"note-1#{place}", source, sentence(patient, place)) for place in range(EACH)]
+    return [PatientText(id=f"note-1#{place}", source=source, text=sentence(patient, place)) for place in range(EACH)]
 
 
 class Embedded:
@@ -72,10 +74,10 @@ class OpenSearch:
         return await open_sealed_store(self.cluster, self.tenant)
 
     async def bytes_on_disk(self):
-        names = [f"preceptor-{name}-{self.tenant}" for name in ("patients", "keys")]
+        name = f"preceptor-patients-{self.tenant}"
         with self.node.client() as admin:
-            admin.post(f"/{','.join(names)}/_flush").raise_for_status()
-            found = admin.get(f"/{','.join(names)}/_settings").raise_for_status().json()
+            admin.post(f"/{name}/_flush").raise_for_status()
+            found = admin.get(f"/{name}/_settings").raise_for_status().json()
         folders = [one["settings"]["index"]["uuid"] for one in found.values()]
         files = [path for path in self.node.state_dir.rglob("*") if path.is_file() and set(path.parts) & set(folders)]
         return b"".join(path.read_bytes() for path in sorted(files))
@@ -96,7 +98,7 @@ async def engine(request, tmp_path):
 
 @pytest.fixture
 async def texts(engine, secrets):
-    return PatientTexts(await engine.store(), secrets, "index-1", b"t" * 32, WordVectors())
+    return await open_patient_texts(await engine.store(), secrets, "index-1", WordVectors())
 
 
 def most_alike(content, vector):
@@ -195,27 +197,85 @@ async def test_a_destroyed_key_makes_a_patient_unreadable_everywhere_even_where_
     await texts.add("Patient/2", planted(2))
     store = await engine.store()
     tag = texts._tag("patient", "Patient/1")
-    wrapped, copied = await store.key(tag), await store.rows(tag)
-    replica = PatientTexts(await engine.store(), secrets, "index-1", b"t" * 32, WordVectors())
+    copied = await store.rows(tag)
+    wrapped = (await secrets.read(texts._key_path("Patient/1")))["wrapped"]
+    replica = await open_patient_texts(await engine.store(), secrets, "index-1", WordVectors())
     assert await replica.search("Patient/1", "zanzibar", 5, TODAY)
-    await texts.forget("Patient/1")
-    assert await replica.search("Patient/1", "zanzibar", 5, TODAY) == []
-    assert (await store.key(tag), await store.rows(tag)) == (None, [])
+    # The key was never in the engine: a copy of its files, whenever it was taken, holds none.
     assert wrapped.encode() not in await engine.bytes_on_disk()
-    # Rows that come back from a copy stay closed: a new key is another key.
-    await store.put(tag, copied)
+    assert await texts.forget("Patient/1") == EACH
     assert await replica.search("Patient/1", "zanzibar", 5, TODAY) == []
+    assert await store.rows(tag) == []
+    # Rows that come back from a copy stay closed, and it is said: nobody takes them for a patient without texts.
+    await store.put(tag, copied)
+    with pytest.raises(IndexUnreadable, match="destroyed"):
+        await replica.search("Patient/1", "zanzibar", 5, TODAY)
     await texts.add("Patient/1", planted(1)[:1])
     with pytest.raises(IndexUnreadable):
         await replica.search("Patient/1", "zanzibar", 5, TODAY)
+    # To forget once more clears them away.
+    assert await texts.forget("Patient/1") == EACH + 1
+    await texts.add("Patient/1", planted(1)[:1])
+    assert len(await replica.search("Patient/1", "zanzibar", 5, TODAY)) == 1
     assert len(await texts.search("Patient/2", "zanzibar", 50, TODAY)) == EACH
+
+
+async def test_to_forget_one_who_is_not_known_changes_nothing(texts):
+    await texts.add("Patient/2", planted(2))
+    assert await texts.forget("Patient/1") == 0
+    assert len(await texts.search("Patient/2", "zanzibar", 50, TODAY)) == EACH
+
+
+@pytest.mark.parametrize("returns", [False, True])
+async def test_what_is_kept_while_the_patient_is_forgotten_does_not_stay(engine, texts, secrets, returns):
+    store = await engine.store()
+
+    class Forgotten(type(store)):
+        """The patient is forgotten, and perhaps comes back, just before rows are written."""
+
+        async def put(self, patient, rows):
+            await texts.forget("Patient/1")
+            if returns:
+                await texts.add("Patient/1", planted(1)[:2])
+            await super().put(patient, rows)
+
+    store.__class__ = Forgotten
+    slow = await open_patient_texts(store, secrets, "index-1", WordVectors())
+    with pytest.raises(IndexBusy):
+        await slow.add("Patient/1", planted(1))
+    assert len(await texts.search("Patient/1", "zanzibar", 50, TODAY)) == (2 if returns else 0)
+
+
+async def test_two_who_begin_with_one_patient_at_once_seal_with_one_key(engine, texts, secrets):
+    other = await open_patient_texts(await engine.store(), secrets, "index-1", WordVectors())
+    await asyncio.gather(texts.add("Patient/1", planted(1)[:25]), other.add("Patient/1", planted(1)[25:]))
+    assert len(await texts.search("Patient/1", "zanzibar", 50, TODAY)) == EACH
 
 
 async def test_another_index_or_secret_store_opens_nothing(engine, texts):
     await texts.add("Patient/1", planted(1))
-    elsewhere = PatientTexts(await engine.store(), texts._secrets, "index-2", b"t" * 32)
+    same_tags = PatientTexts(await engine.store(), texts._secrets, "index-2", texts._tag_key)
+    with pytest.raises(IndexUnreadable, match="destroyed, or may not be read"):
+        await same_tags.search("Patient/1", "zanzibar", 5, TODAY)
+    # Even with the wrapped key of the one carried to the other: it was wrapped for the one.
+    kept = await texts._secrets.read(texts._key_path("Patient/1"))
+    await texts._secrets.write(same_tags._key_path("Patient/1"), kept)
     with pytest.raises(IndexUnreadable, match="not the patient's"):
-        await elsewhere.search("Patient/1", "zanzibar", 5, TODAY)
+        await same_tags.search("Patient/1", "zanzibar", 5, TODAY)
+    elsewhere = await open_patient_texts(await engine.store(), texts._secrets, "index-3")
+    assert await elsewhere.search("Patient/1", "zanzibar", 5, TODAY) == []
+
+
+async def test_an_index_of_patients_that_would_log_is_not_opened(opensearch, connect_node):
+    tenant, cluster = uuid.uuid4().hex, connect_node()
+    await open_sealed_store(cluster, tenant)
+    with opensearch.node.client() as admin:
+        slow = {"index.indexing.slowlog.threshold.index.trace": "0ms"}
+        admin.put(f"/preceptor-patients-{tenant}/_settings", json=slow).raise_for_status()
+        with pytest.raises(IndexUnreadable, match="would log"):
+            await open_sealed_store(cluster, tenant)
+        admin.delete(f"/preceptor-patients-{tenant}").raise_for_status()
+    await cluster.close()
 
 
 class Sealed(MemorySecretStore):

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
@@ -14,14 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from service_runtime.log import configure_logging
-from service_runtime.secrets import SecretError
+from service_runtime.secrets import SecretError, SecretStore
 from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
 
-from retrieval.engines import open_index
+from retrieval.engines import open_index, open_texts
 from retrieval.importers.records import Importer, RecordRefused
 from retrieval.index import Index, IndexFailure
 from retrieval.ingest import IngestReport, Refusal, ingest
+from retrieval.patient_texts import PatientTexts
 from retrieval.settings import RetrievalSettings
 from retrieval.starter import load_starter
 
@@ -35,6 +36,7 @@ __all__ = [
     "run_importer",
     "show_refused",
     "with_index",
+    "with_texts",
 ]
 
 STOPPED = 130
@@ -146,11 +148,9 @@ def own_settings() -> RetrievalSettings:
 
 def with_index(work: Callable[[Index], Awaitable[int]]) -> None:
     """Open the index, do ``work`` and end the process with the status it returns."""
-    configure_logging("retrieval")
-    settings, vault = own_settings(), _settings(VaultSettings, "PRECEPTOR_VAULT_")
 
-    async def main() -> int:
-        index = await open_index(settings, connect_secret_store(vault))
+    async def main(settings: RetrievalSettings, secrets: SecretStore) -> int:
+        index = await open_index(settings, secrets)
         try:
             # Names and facts that ship come first: importers recognise drugs by them.
             await load_starter(index)
@@ -158,8 +158,27 @@ def with_index(work: Callable[[Index], Awaitable[int]]) -> None:
         finally:
             await index.close()
 
+    _run(main)
+
+
+def with_texts(work: Callable[[PatientTexts], Awaitable[int]]) -> None:
+    """Open what is kept of patients, do ``work`` and end the process with the status it returns."""
+
+    async def main(settings: RetrievalSettings, secrets: SecretStore) -> int:
+        texts = await open_texts(settings, secrets)
+        try:
+            return await work(texts)
+        finally:
+            await texts.close()
+
+    _run(main)
+
+
+def _run(main: Callable[[RetrievalSettings, SecretStore], Coroutine[None, None, int]]) -> NoReturn:
+    configure_logging("retrieval")
+    settings, vault = own_settings(), _settings(VaultSettings, "PRECEPTOR_VAULT_")
     try:
-        sys.exit(asyncio.run(main()))
+        sys.exit(asyncio.run(main(settings, connect_secret_store(vault))))
     except IndexFailure as error:
         fail(str(error))
     except SecretError as error:

@@ -12,10 +12,14 @@ from service_runtime.service_auth import ServiceAuth
 from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
 
+from retrieval.encoder import Encoder
 from retrieval.engines import open_index as open_engine
-from retrieval.index import Index
+from retrieval.engines import open_texts
+from retrieval.index import Index, IndexUnavailable
 from retrieval.ingress import build_ingress
-from retrieval.meaning import find_by_meaning, load_reranker
+from retrieval.meaning import find_by_meaning, load_encoder, load_reranker
+from retrieval.patient_service import PatientService
+from retrieval.patient_texts import PatientTexts
 from retrieval.service import RetrievalService
 from retrieval.settings import RetrievalSettings
 
@@ -38,6 +42,16 @@ class Retrieval:
                 self._service.reranker = await asyncio.to_thread(load_reranker, settings.reranker_dir)
             return index
 
+        async def open_patient_texts() -> PatientTexts:
+            encoder: Encoder | None = None
+            if (folder := settings.encoder_dir) is not None:
+                if not await asyncio.to_thread(folder.is_dir):
+                    # Texts that are kept without it would never be found by meaning.
+                    raise IndexUnavailable("the sentence encoder is not there")
+                encoder = await asyncio.to_thread(load_encoder, folder)
+            return await open_texts(settings, secrets, encoder)
+
+        self._patients = PatientService(open_patient_texts) if settings.patient_texts else None
         self._service = RetrievalService(open_index, refresh_every_s=settings.refresh_every_s)
         self._running = asyncio.create_task(self._service.run())
 
@@ -47,6 +61,7 @@ class Retrieval:
             self._auth.accepts,
             max_body_bytes=self._settings.max_body_bytes,
             max_budget_ms=self._settings.max_budget_ms,
+            patients=self._patients,
         )
 
     async def evidence(self, query: Mapping[str, Any]) -> dict[str, Any]:

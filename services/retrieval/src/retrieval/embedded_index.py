@@ -24,7 +24,7 @@ from retrieval.stored import PassageVector, Unembedded
 from retrieval.vector_search import VectorSearch
 from retrieval.wanted import Wanted
 
-__all__ = ["EmbeddedIndex", "open_embedded_index"]
+__all__ = ["EmbeddedIndex", "one_at_a_time", "open_embedded_index"]
 
 _BATCH = 20
 
@@ -173,7 +173,7 @@ async def open_embedded_index(
     key = await index_key(directory, secrets)
 
     def _open() -> EmbeddedIndex:
-        with _one_at_a_time(directory):
+        with one_at_a_time(directory):
             store = SqlCipherStore(directory / INDEX_FILE, key)
         return EmbeddedIndex(store, encoder, read=read)
 
@@ -181,7 +181,7 @@ async def open_embedded_index(
 
 
 @contextmanager
-def _one_at_a_time(directory: Path) -> Iterator[None]:
+def one_at_a_time(directory: Path) -> Iterator[None]:
     """Keep processes that open a new index at the same moment from making it twice."""
     with (directory / "index.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

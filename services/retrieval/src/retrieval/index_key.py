@@ -10,9 +10,10 @@ from service_runtime.secrets import DecryptionRefused, SecretStore
 
 from retrieval.index import IndexKeyMissing, IndexUnreadable, WrongIndexKey
 
-__all__ = ["INDEX_FILE", "KEY_FILE", "TRANSIT_KEY", "index_key"]
+__all__ = ["INDEX_FILE", "KEY_FILE", "PATIENTS_FILE", "TRANSIT_KEY", "index_id", "index_key"]
 
 INDEX_FILE = "index.db"
+PATIENTS_FILE = "patients.db"
 KEY_FILE = "index.key.json"
 TRANSIT_KEY = "retrieval-index"
 
@@ -25,34 +26,44 @@ async def index_key(directory: Path, secrets: SecretStore) -> bytes:
     """
     path = directory / KEY_FILE
     if not path.exists():
-        if (directory / INDEX_FILE).exists():
-            raise IndexKeyMissing(f"{KEY_FILE} is missing beside {INDEX_FILE}: restore it, or ingest into a new place")
+        for name in (INDEX_FILE, PATIENTS_FILE):
+            if (directory / name).exists():
+                raise IndexKeyMissing(f"{KEY_FILE} is missing beside {name}: restore it, or ingest into a new place")
         return await _new_key(directory, path, secrets)
+    own_id, wrapped = _read(path)
     try:
-        kept = json.loads(path.read_text())
-        index_id, wrapped = str(kept["index"]), str(kept["wrapped"])
-    except (ValueError, KeyError, TypeError):
-        raise IndexUnreadable(f"{KEY_FILE} is damaged") from None
-    try:
-        return await secrets.unwrap_data_key(TRANSIT_KEY, wrapped, index_id.encode())
+        return await secrets.unwrap_data_key(TRANSIT_KEY, wrapped, own_id.encode())
     except (DecryptionRefused, ValueError):
         raise WrongIndexKey("the secret store's key does not open the wrapped key of this index") from None
 
 
+def index_id(directory: Path) -> str:
+    """Return the id of the index in ``directory``, whose key was asked for before."""
+    return _read(directory / KEY_FILE)[0]
+
+
+def _read(path: Path) -> tuple[str, str]:
+    try:
+        kept = json.loads(path.read_text())
+        return str(kept["index"]), str(kept["wrapped"])
+    except (ValueError, KeyError, TypeError):
+        raise IndexUnreadable(f"{KEY_FILE} is damaged") from None
+
+
 async def _new_key(directory: Path, path: Path, secrets: SecretStore) -> bytes:
-    index_id = str(uuid.uuid4())
-    key = await secrets.new_data_key(TRANSIT_KEY, index_id.encode())
-    if not await asyncio.to_thread(_keep_first, directory, path, index_id, key.wrapped):
+    own_id = str(uuid.uuid4())
+    key = await secrets.new_data_key(TRANSIT_KEY, own_id.encode())
+    if not await asyncio.to_thread(_keep_first, directory, path, own_id, key.wrapped):
         return await index_key(directory, secrets)
     return key.plaintext
 
 
-def _keep_first(directory: Path, path: Path, index_id: str, wrapped: str) -> bool:
+def _keep_first(directory: Path, path: Path, own_id: str, wrapped: str) -> bool:
     """Write the key file unless another process was first: then its key is the one that counts."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = directory / f".{KEY_FILE}.{uuid.uuid4().hex}"
     with draft.open("w") as file:
-        json.dump({"index": index_id, "transit_key": TRANSIT_KEY, "wrapped": wrapped}, file)
+        json.dump({"index": own_id, "transit_key": TRANSIT_KEY, "wrapped": wrapped}, file)
         file.flush()
         os.fsync(file.fileno())
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from retrieval.encoder import Encoder
@@ -15,8 +16,9 @@ _BATCH = 32
 _LOOKED_UP = 2000
 
 
+@lru_cache(maxsize=1)
 def load_encoder(folder: Path) -> Encoder:
-    """Load the encoder; importing what it needs takes seconds, which is why nothing else here does."""
+    """Load the encoder, once; importing what it needs takes seconds, which is why nothing else here does."""
     from retrieval.transformers_engine import SentenceEncoder
 
     return SentenceEncoder(folder)

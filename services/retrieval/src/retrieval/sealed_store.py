@@ -2,29 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from retrieval.embedded_index import one_at_a_time
+from retrieval.index_key import PATIENTS_FILE
 from retrieval.sqlcipher_file import SqlCipherFile
 
-__all__ = ["EmbeddedSealedStore", "SealedStore"]
+__all__ = ["EmbeddedSealedStore", "SealedStore", "open_embedded_sealed_store"]
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS sealed_key (patient TEXT PRIMARY KEY, wrapped TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS sealed (patient TEXT NOT NULL, id TEXT NOT NULL, blob BLOB NOT NULL,"
-    " PRIMARY KEY (patient, id)) WITHOUT ROWID",
+    " PRIMARY KEY (patient, id)) WITHOUT ROWID"
 )
 
 
 class SealedStore(Protocol):
     """Rows that only their patient's key opens. ``patient`` is a tag from which nobody can tell who it is."""
-
-    async def key(self, patient: str) -> str | None:
-        """Return the wrapped key of a patient, None when there is none or it was destroyed."""
-        ...
-
-    async def keep_key(self, patient: str, wrapped: str) -> str:
-        """Keep a wrapped key unless there is one, and return the one that is kept."""
-        ...
 
     async def put(self, patient: str, rows: Sequence[tuple[str, bytes]]) -> None:
         """Keep sealed rows by id; the same id again replaces its row."""
@@ -34,30 +28,27 @@ class SealedStore(Protocol):
         """Return the sealed rows of a patient."""
         ...
 
-    async def destroy(self, patient: str) -> None:
-        """Destroy the key, then the rows; nothing of the key stays in the engine's files."""
+    async def remove(self, patient: str, row_ids: Sequence[str]) -> None:
+        """Delete rows of a patient."""
+        ...
+
+    async def destroy(self, patient: str) -> int:
+        """Delete all rows of a patient and return how many there were; nothing of them stays where it was."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
         ...
 
 
 class EmbeddedSealedStore:
-    """See ``SealedStore``; in the encrypted file of the embedded index, so that rows are sealed twice."""
+    """See ``SealedStore``; in an encrypted file beside that of the index, so that rows are sealed twice."""
 
     def __init__(self, file: SqlCipherFile) -> None:
         self._file = file
-        for statement in _SCHEMA:
-            file.run(statement)
-
-    async def key(self, patient: str) -> str | None:
-        """See ``SealedStore.key``."""
-        rows = await asyncio.to_thread(self._file.all, "SELECT wrapped FROM sealed_key WHERE patient = ?", patient)
-        return str(rows[0][0]) if rows else None
-
-    async def keep_key(self, patient: str, wrapped: str) -> str:
-        """See ``SealedStore.keep_key``."""
-        keep = "INSERT OR IGNORE INTO sealed_key VALUES (?, ?)"
-        await asyncio.to_thread(self._file.run, keep, patient, wrapped)
-        kept = await self.key(patient)
-        return kept or wrapped
+        file.run(_SCHEMA)
+        # What is deleted is overwritten.
+        file.run("PRAGMA secure_delete = ON")
 
     async def put(self, patient: str, rows: Sequence[tuple[str, bytes]]) -> None:
         """See ``SealedStore.put``."""
@@ -73,14 +64,28 @@ class EmbeddedSealedStore:
         """See ``SealedStore.rows``."""
         return await asyncio.to_thread(self._file.all, "SELECT id, blob FROM sealed WHERE patient = ?", patient)
 
-    async def destroy(self, patient: str) -> None:
+    async def remove(self, patient: str, row_ids: Sequence[str]) -> None:
+        """See ``SealedStore.remove``."""
+        values = [(patient, row_id) for row_id in row_ids]
+        await asyncio.to_thread(self._file.run_each, "DELETE FROM sealed WHERE patient = ? AND id = ?", values)
+
+    async def destroy(self, patient: str) -> int:
         """See ``SealedStore.destroy``."""
 
-        def forget() -> None:
-            # What is deleted is overwritten, and so is the log that held it.
-            self._file.run("PRAGMA secure_delete = ON")
-            self._file.run("DELETE FROM sealed_key WHERE patient = ?", patient)
-            self._file.run("DELETE FROM sealed WHERE patient = ?", patient)
-            self._file.all("PRAGMA wal_checkpoint(TRUNCATE)")
+        def forget() -> int:
+            _, gone = self._file.run("DELETE FROM sealed WHERE patient = ?", patient)
+            # The log held it too.
+            self._file.forget_log()
+            return gone
 
-        await asyncio.to_thread(forget)
+        return await asyncio.to_thread(forget)
+
+    async def close(self) -> None:
+        """See ``SealedStore.close``."""
+        self._file.close()
+
+
+def open_embedded_sealed_store(directory: Path, key: bytes) -> EmbeddedSealedStore:
+    """Open the file of sealed rows in ``directory`` with the key of the index there."""
+    with one_at_a_time(directory):
+        return EmbeddedSealedStore(SqlCipherFile(directory / PATIENTS_FILE, key))

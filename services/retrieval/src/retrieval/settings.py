@@ -19,6 +19,8 @@ class RetrievalSettings(BaseSettings):
 
     ``engine`` is ``embedded`` or ``opensearch``. OpenSearch is reached at ``opensearch_url`` with a client certificate;
     ``opensearch_tenant`` tells the indices of several owners in one cluster apart.
+
+    ``patient_texts`` lets texts about patients be kept, sealed, and searched; without it there are none.
     """
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_RETRIEVAL_", extra="forbid", frozen=True)
@@ -33,6 +35,7 @@ class RetrievalSettings(BaseSettings):
     opensearch_certificate_file: Path | None = None
     opensearch_key_file: Path | None = None
     opensearch_tenant: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")
+    patient_texts: bool = False
     refresh_every_s: float = Field(default=5.0, gt=0)
     max_budget_ms: int = Field(default=60_000, gt=0)
     max_body_bytes: int = Field(default=1_048_576, gt=0)

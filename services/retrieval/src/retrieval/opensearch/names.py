@@ -33,11 +33,6 @@ class Names:
         """The index of sealed rows about patients."""
         return f"preceptor-patients-{self.tenant}"
 
-    @property
-    def patient_keys(self) -> str:
-        """The index of the wrapped keys of patients."""
-        return f"preceptor-keys-{self.tenant}"
-
     def generation(self, number: int) -> str:
         """The ``number``-th index of passages."""
         return f"{self.passages}-{number:06d}"

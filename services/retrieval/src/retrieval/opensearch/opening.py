@@ -11,7 +11,7 @@ from retrieval.index import IndexUnreadable
 from retrieval.opensearch.cluster import Cluster
 from retrieval.opensearch.names import Names
 
-__all__ = ["FORMAT", "create", "ensure_indices"]
+__all__ = ["FORMAT", "check_indices", "create", "ensure_indices"]
 
 FORMAT = 1
 
@@ -24,7 +24,7 @@ async def ensure_indices(cluster: Cluster, names: Names) -> None:
     ):
         if not await cluster.call(partial(_exists, index)):
             await create(cluster, concrete, alias=index if concrete != index else None)
-    await _check(cluster, names)
+    await check_indices(cluster, names.documents, names.passages)
 
 
 async def _exists(index: str, client: AsyncOpenSearch) -> bool:
@@ -49,8 +49,9 @@ async def create(
     await cluster.call(make)
 
 
-async def _check(cluster: Cluster, names: Names) -> None:
-    indices = f"{names.documents},{names.passages}"
+async def check_indices(cluster: Cluster, *names: str) -> None:
+    """Raise ``IndexUnreadable`` unless indices are as the templates make them and log nothing that is searched for."""
+    indices = ",".join(names)
     found = await cluster.call(lambda client: client.indices.get(index=indices, params={"flat_settings": "true"}))
     for name, one in found.items():
         written = one["mappings"].get("_meta", {}).get("format")

@@ -4,33 +4,19 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from retrieval.opensearch.cluster import Cluster, Conflict
+from retrieval.opensearch.cluster import Cluster
 from retrieval.opensearch.names import Names
-from retrieval.opensearch.opening import create
+from retrieval.opensearch.opening import check_indices, create
 
 __all__ = ["OpenSearchSealedStore", "open_sealed_store"]
 
 
 class OpenSearchSealedStore:
-    """See ``SealedStore``. Keys lie in an index of their own, from which a destroyed one is squeezed out at once."""
+    """See ``SealedStore``. A deleted row is in the files until its segment is merged; without its key it is noise."""
 
     def __init__(self, cluster: Cluster, names: Names) -> None:
         self._cluster = cluster
         self._names = names
-
-    async def key(self, patient: str) -> str | None:
-        """See ``SealedStore.key``."""
-        found = await self._cluster.get(self._names.patient_keys, patient)
-        return None if found is None else str(found[0]["wrapped"])
-
-    async def keep_key(self, patient: str, wrapped: str) -> str:
-        """See ``SealedStore.keep_key``."""
-        try:
-            await self._cluster.put(self._names.patient_keys, patient, {"wrapped": wrapped}, None)
-        except Conflict:
-            kept = await self.key(patient)
-            return kept or wrapped
-        return wrapped
 
     async def put(self, patient: str, rows: Sequence[tuple[str, bytes]]) -> None:
         """See ``SealedStore.put``."""
@@ -47,21 +33,27 @@ class OpenSearchSealedStore:
         hits = self._cluster.rows(self._names.patients, wanted)
         return [(hit["_id"], base64.b64decode(hit["_source"]["sealed"])) async for hit in hits]
 
-    async def destroy(self, patient: str) -> None:
+    async def remove(self, patient: str, row_ids: Sequence[str]) -> None:  # noqa: ARG002  ids are of one patient
+        """See ``SealedStore.remove``."""
+        await self._cluster.bulk(self._names.patients, [({"delete": {"_id": row_id}}, None) for row_id in row_ids])
+
+    async def destroy(self, patient: str) -> int:
         """See ``SealedStore.destroy``."""
-        await self._cluster.bulk(self._names.patient_keys, [({"delete": {"_id": patient}}, None)])
-        gone = self._cluster.rows(self._names.patients, {"term": {"patient": patient}}, content=False)
         await self._cluster.refresh(self._names.patients)
-        await self._cluster.bulk(self._names.patients, [({"delete": {"_id": hit["_id"]}}, None) async for hit in gone])
-        both = f"{self._names.patient_keys},{self._names.patients}"
-        await self._cluster.call(lambda client: client.indices.flush(index=both))
-        squeezed = {"only_expunge_deletes": "true", "flush": "true"}
-        await self._cluster.call(lambda client: client.indices.forcemerge(index=both, params=squeezed))
+        hits = self._cluster.rows(self._names.patients, {"term": {"patient": patient}}, content=False)
+        gone = [hit["_id"] async for hit in hits]
+        await self.remove(patient, gone)
+        await self._cluster.call(lambda client: client.indices.flush(index=self._names.patients))
+        return len(gone)
+
+    async def close(self) -> None:
+        """See ``SealedStore.close``."""
+        await self._cluster.close()
 
 
 async def open_sealed_store(cluster: Cluster, tenant: str) -> OpenSearchSealedStore:
-    """Return the store of a tenant, made when there is none."""
+    """Return the store of a tenant, made when there is none; raise ``IndexUnreadable`` when it would log queries."""
     names = Names(tenant)
-    for index in (names.patient_keys, names.patients):
-        await create(cluster, index)
+    await create(cluster, names.patients)
+    await check_indices(cluster, names.patients)
     return OpenSearchSealedStore(cluster, names)
