@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlcipher3
 
@@ -42,24 +43,24 @@ CREATE INDEX gone_change ON gone (change);
 CREATE TRIGGER passage_goes AFTER DELETE ON passage BEGIN
     INSERT INTO gone VALUES (old.number, (SELECT coalesce(max(number), 0) + 1 FROM change)); END
 """
+_CACHE_KB = 32_768
 _TABLES = ("document", "fact", "passage", "vector", "drug_name", "checkpoint")
 
 
 class SqlCipherFile:
-    """One connection to one encrypted file; calls from several threads take turns.
+    """Two connections to one encrypted file; calls from several threads take turns.
+
+    The second one is for snapshots: reading a state takes as long as the file is large, and nobody waits for it.
 
     The key is a raw 256-bit key, so that opening derives nothing. It is tried by a read before anything is
     written: a wrong key leaves every byte as it was.
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
-        self._lock = threading.RLock()
-        self._db = sqlcipher3.connect(str(path), timeout=30.0, check_same_thread=False, isolation_level=None)
+        self._lock, self._snapshot_lock = threading.RLock(), threading.Lock()
+        self._in_snapshot = threading.local()
+        self._db = _connected(path, key)
         try:
-            # A wrong key is an error of ours with words of ours, not a line on standard error.
-            self._db.execute("PRAGMA cipher_log_level = NONE")
-            self._db.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-            self._db.execute("PRAGMA temp_store = MEMORY")
             self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlcipher3.DatabaseError as error:
@@ -75,7 +76,13 @@ class SqlCipherFile:
         if found != _FORMAT:
             with self.transaction():
                 self._make(found)
+        # Came later, and is of use to any release.
+        self._db.execute("CREATE INDEX IF NOT EXISTS passage_id ON passage (id)")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._reader = _connected(path, key)
+        for connection in (self._db, self._reader):
+            # Pages are decrypted again when they have left this cache, which is 2 MB unless told otherwise.
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
 
     def _make(self, found: int) -> None:
         """Make the tables; those of format 1 give their rows and go. All rows then belong to change 1."""
@@ -99,7 +106,8 @@ class SqlCipherFile:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._snapshot_lock, self._lock:
+            self._reader.close()
             self._db.close()
 
     @contextmanager
@@ -117,13 +125,20 @@ class SqlCipherFile:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all reads of the block see the same state."""
-        with self._lock:
-            self._db.execute("BEGIN")
+        """Let all reads of this thread in the block see the same state."""
+        with self._snapshot_lock:
+            self._reader.execute("BEGIN")
+            self._in_snapshot.now = True
             try:
                 yield
             finally:
-                self._db.execute("COMMIT")
+                self._in_snapshot.now = False
+                self._reader.execute("COMMIT")
+
+    def forget_log(self) -> None:
+        """Write the log into the file and empty it; what was overwritten is then nowhere."""
+        with self._snapshot_lock, self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def run(self, statement: str, *values: object) -> tuple[int, int]:
         """Execute one statement; return the id of the row it inserted and how many rows it changed."""
@@ -138,9 +153,27 @@ class SqlCipherFile:
 
     def all(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         """Return all rows of a query."""
+        if getattr(self._in_snapshot, "now", False):
+            return list(self._reader.execute(statement, values).fetchall())
         with self._lock:
             return list(self._db.execute(statement, values).fetchall())
+
+    def each(self, statement: str, *values: object) -> Iterator[tuple]:  # type: ignore[type-arg]
+        """Yield the rows of a query; inside a snapshot they are never all in memory."""
+        if not getattr(self._in_snapshot, "now", False):
+            yield from self.all(statement, *values)
+            return
+        yield from self._reader.execute(statement, values)
 
     def one(self, statement: str, *values: object) -> tuple:  # type: ignore[type-arg]
         """Return the first row of a query."""
         return self.all(statement, *values)[0]
+
+
+def _connected(path: Path, key: bytes) -> Any:
+    db = sqlcipher3.connect(str(path), timeout=30.0, check_same_thread=False, isolation_level=None)
+    # A wrong key is an error of ours with words of ours, not a line on standard error.
+    db.execute("PRAGMA cipher_log_level = NONE")
+    db.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from service_contracts.evidence import Fact, Source
 
-from retrieval.documents import DrugName, IngestedDocument
+from retrieval.documents import DrugName, IngestedDocument, PassageText
 from retrieval.index import Checkpoint, WriteCounts
 from retrieval.sqlcipher_file import SqlCipherFile
 from retrieval.sqlcipher_writing import add_vectors, remove_documents, write_documents
@@ -32,6 +33,7 @@ class SqlCipherStore:
 
     def __init__(self, path: Path, key: bytes) -> None:
         self.file = SqlCipherFile(path, key)
+        self._embedded_before: dict[tuple[str, tuple[str, ...]], int] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -96,27 +98,28 @@ class SqlCipherStore:
 
     def passages(self, since: int = 0) -> Iterator[StoredPassage]:
         """Yield every passage whose document is new or has other dates since a change."""
-        for number, section, text, kind, source, start, end in self.file.all(
+        for number, section, text, kind, source, start, end in self.file.each(
             f"SELECT p.number, p.section, p.text, {_MARKS} FROM passage p JOIN document d ON d.id = p.document"  # noqa: S608
             " WHERE d.change > ?",
             since,
         ):
-            said = json.loads(source)
-            days = _date(start), _date(end)
-            yield StoredPassage(number, kind, said["title"], section, text, *days, said["publisher"], said["version"])
+            title, publisher, version = _said(source)
+            yield StoredPassage(number, kind, title, section, text, _date(start), _date(end), publisher, version)
 
     def vectors(self, encoder: str, since: int = 0) -> Iterator[PassageVector]:
         """Yield the vectors made by ``encoder`` that are new since a change, or whose documents have other dates."""
-        for number, data, kind, source, start, end in self.file.all(
+        changed = (
+            " AND v.passage IN (SELECT passage FROM vector WHERE change > ? UNION ALL"
+            " SELECT c.number FROM document e CROSS JOIN passage c ON c.document = e.id WHERE e.change > ?)"
+        )
+        for number, data, kind, source, start, end in self.file.each(
             f"SELECT v.passage, v.data, {_MARKS} FROM vector v JOIN passage p ON p.number = v.passage"  # noqa: S608
-            " JOIN document d ON d.id = p.document WHERE v.encoder = ? AND (v.change > ? OR d.change > ?)"
-            " ORDER BY v.passage",
+            f" JOIN document d ON d.id = p.document WHERE v.encoder = ?{changed if since else ''} ORDER BY v.passage",
             encoder,
-            since,
-            since,
+            *((since, since) if since else ()),
         ):
-            said = json.loads(source)
-            yield PassageVector(number, data, kind, _date(start), _date(end), said["publisher"], said["version"])
+            _, publisher, version = _said(source)
+            yield PassageVector(number, data, kind, _date(start), _date(end), publisher, version)
 
     def gone(self, since: int) -> list[int]:
         """Return the numbers of passages that went since a change."""
@@ -135,14 +138,41 @@ class SqlCipherStore:
         found = Source.model_validate_json(source)
         return passage_id, text, found.model_copy(update={"section": section, "superseded_on": _date(end)})
 
+    def whole(self, passage_id: str, version: str) -> tuple[IngestedDocument, str, date | None] | None:
+        """Return the version of a document that a passage stands in: passages alone, its digest and its last day."""
+        rows = self.file.all(
+            "SELECT d.id, d.key, d.kind, d.source, d.digest, d.superseded_on FROM passage p"
+            " JOIN document d ON d.id = p.document WHERE p.id = ? AND d.version = ?",
+            passage_id,
+            version,
+        )
+        if len(rows) != 1:
+            return None
+        number, key, kind, source, digest, end = rows[0]
+        passages = self.file.all("SELECT id, section, text FROM passage WHERE document = ? ORDER BY number", number)
+        kept = tuple(PassageText(*row) for row in passages)
+        return IngestedDocument(key, kind, Source.model_validate_json(source), (), kept), digest, _date(end)
+
     def without_vector(self, encoder: str, kinds: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
         """Return number, section and text of passages of ``kinds`` that ``encoder`` has not embedded."""
+        asked = encoder, tuple(kinds)
+        # Passages below the first that lacked one have theirs: without this, embedding n passages looks at n * n.
+        first = self._embedded_before.get(asked, 0)
+        found = self._without_vector(encoder, kinds, limit, first)
+        if not found and first:
+            # Unless another process gave them to another encoder since.
+            found = self._without_vector(encoder, kinds, limit, 0)
+        self._embedded_before[asked] = found[0][0] if found else 0
+        return found
+
+    def _without_vector(self, encoder: str, kinds: Sequence[str], limit: int, first: int) -> list[tuple[int, str, str]]:
         marks = ", ".join("?" for _ in kinds)
         return self.file.all(
             "SELECT p.number, p.section, p.text FROM passage p JOIN document d ON d.id = p.document"  # noqa: S608
             f" LEFT JOIN vector v ON v.passage = p.number AND v.encoder = ? WHERE v.passage IS NULL"
-            f" AND d.kind IN ({marks}) ORDER BY p.number LIMIT ?",
+            f" AND p.number >= ? AND d.kind IN ({marks}) ORDER BY p.number LIMIT ?",
             encoder,
+            first,
             *kinds,
             limit,
         )
@@ -155,3 +185,10 @@ class SqlCipherStore:
 
 def _date(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
+
+
+@lru_cache(maxsize=256)
+def _said(source: str) -> tuple[str, str, str]:
+    """Read what a search needs of a source; passages of a document come one after the other."""
+    said = json.loads(source)
+    return said["title"], said["publisher"], said["version"]
