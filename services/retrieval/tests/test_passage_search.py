@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from retrieval.passage_search import PassageSearch
 from retrieval.stored import PassageVector, StoredPassage
+from retrieval.vector_search import VectorSearch
 from retrieval.wanted import Wanted
 
 TOPICS = {"kidney": 0, "renal": 0, "heart": 1, "cardiac": 1, "sleep": 2}
@@ -83,3 +84,28 @@ def test_a_filtered_search_is_as_deep_as_an_unfiltered_one():
     many = [StoredPassage(n, "label", "T", "S", "renal words", None, date(2020, 1, 1)) for n in range(1, 400)]
     current = StoredPassage(500, "label", "T", "S", "renal words", date(2020, 1, 1), None)
     assert numbers(PassageSearch.over([*many, current]), "renal words", limit=5) == [500]
+
+
+def test_after_many_changes_the_vectors_are_those_of_a_search_that_begins_anew(monkeypatch):
+    monkeypatch.setattr("retrieval.vector_search._ROWS_AT_ONCE", 40)
+    chance = np.random.default_rng(3)
+
+    def row(number, publisher):
+        data = chance.standard_normal(8).astype(np.float32)
+        unit = (data / np.linalg.norm(data)).astype(np.float16)
+        return PassageVector(number, unit.tobytes(), "label", None, None, publisher, "1")
+
+    there = {number: row(number, "A") for number in range(100)}
+    search = VectorSearch(there.values())
+    for change in range(60):
+        gone = [int(one) for one in chance.choice(sorted(there), 2, replace=False)]
+        again = next(number for number in there if number not in gone)
+        coming = [row(1000 - change, "B"), row(again, "C")]
+        there = {number: one for number, one in there.items() if number not in gone}
+        there |= {one.number: one for one in coming}
+        search = search.changed(gone, coming)
+    afresh = VectorSearch(there.values())
+    assert len(search) == len(afresh) == len(there)
+    for wanted in (Wanted(), Wanted(publishers=("A",)), Wanted(publishers=("B", "C"))):
+        question = chance.standard_normal(8).astype(np.float32)
+        assert search.best(question, 30, wanted, TODAY) == afresh.best(question, 30, wanted, TODAY)

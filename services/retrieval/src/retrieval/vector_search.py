@@ -12,8 +12,8 @@ from retrieval.wanted import ALWAYS, NEVER, Wanted
 
 __all__ = ["VectorSearch"]
 
-_MOST_BLOCKS = 12
-_ROWS_AT_ONCE = 200_000
+_MOST_BLOCKS = 16
+_ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,19 @@ class _Block:
     marks: dict[str, NDArray[np.int32]]
 
     def without(self, numbers: NDArray[np.int64]) -> "_Block":
-        gone = np.isin(self.numbers, numbers, assume_unique=True)
-        if not gone.any():
+        """Return the block where none of ``numbers``, which are in order, is found."""
+        places = np.searchsorted(self.numbers, numbers)
+        places, numbers = places[places < len(self.numbers)], numbers[places < len(self.numbers)]
+        places = places[self.numbers[places] == numbers]
+        if not len(places):
             return self
-        return replace(self, until=np.where(gone, 0, self.until).astype(np.int32))
+        until = self.until.copy()
+        until[places] = 0
+        return replace(self, until=until)
+
+    @property
+    def is_large(self) -> bool:
+        return len(self.numbers) > _ROWS_AT_ONCE // 2
 
 
 class VectorSearch:
@@ -48,13 +57,18 @@ class VectorSearch:
     def changed(self, gone: Sequence[int], rows: Iterable[PassageVector]) -> "VectorSearch":
         """Return the search of a later state: some passages gone, others new or in the place of what they were."""
         coming = list(rows)
-        left = np.array([*gone, *(row.number for row in coming)], np.int64)
+        left = np.unique(np.array([*gone, *(row.number for row in coming)], np.int64))
         later = VectorSearch()
         later._names = {name: dict(codes) for name, codes in self._names.items()}
-        later._blocks = [block.without(np.unique(left)) for block in self._blocks]
+        later._blocks = [block.without(left) for block in self._blocks]
         later._append(coming)
-        if len(later._blocks) > _MOST_BLOCKS or sum(len(one.numbers) for one in later._blocks) > 2 * len(later) + 1000:
-            later._blocks = _merged(later._blocks)
+        if sum(len(one.numbers) for one in later._blocks) > 2 * len(later) + 1000:
+            later._blocks = [_merged(later._blocks)]
+        elif len(later._blocks) > _MOST_BLOCKS:
+            # Large blocks stay: merging copies, and a gigabyte is not copied for some new passages.
+            large = [block for block in later._blocks if block.is_large]
+            small = [block for block in later._blocks if not block.is_large]
+            later._blocks = [*large, _merged(small)] if small else large
         return later
 
     def _append(self, rows: Iterable[PassageVector]) -> None:
@@ -68,6 +82,7 @@ class VectorSearch:
             self._blocks.append(self._block(pending))
 
     def _block(self, rows: Sequence[PassageVector]) -> _Block:
+        rows = sorted(rows, key=lambda row: row.number)
         vectors = np.frombuffer(b"".join(row.data for row in rows), np.float16).reshape(len(rows), -1)
         marks = {"kind": [row.kind for row in rows], "publisher": [row.publisher for row in rows]}
         marks["version"] = [row.version for row in rows]
@@ -110,21 +125,18 @@ class VectorSearch:
         return [int(one) for one in every[np.lexsort((every, -score))[:depth]]]
 
 
-def _merged(blocks: Sequence[_Block]) -> list[_Block]:
+def _merged(blocks: Sequence[_Block]) -> _Block:
     """Return one block of what is not gone."""
     kept = [(block, block.until > 0) for block in blocks]
-    return [
-        _Block(
-            np.concatenate([block.numbers[keep] for block, keep in kept]),
-            np.concatenate([block.vectors[keep] for block, keep in kept]),
-            np.concatenate([block.since[keep] for block, keep in kept]),
-            np.concatenate([block.until[keep] for block, keep in kept]),
-            {
-                name: np.concatenate([block.marks[name][keep] for block, keep in kept])
-                for name in ("kind", "publisher", "version")
-            },
-        )
-    ]
+    numbers = np.concatenate([block.numbers[keep] for block, keep in kept])
+    order = np.argsort(numbers)
+    return _Block(
+        numbers[order],
+        np.concatenate([block.vectors[keep] for block, keep in kept])[order],
+        np.concatenate([block.since[keep] for block, keep in kept])[order],
+        np.concatenate([block.until[keep] for block, keep in kept])[order],
+        {name: np.concatenate([block.marks[name][keep] for block, keep in kept])[order] for name in blocks[0].marks},
+    )
 
 
 def _day(day: date | None, otherwise: int) -> int:
