@@ -19,9 +19,10 @@ from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
 
 from retrieval.engines import open_index, open_texts
-from retrieval.importers.records import Importer, RecordRefused
+from retrieval.importers.records import Importer, Ordered, RecordRefused
 from retrieval.index import Index, IndexFailure
 from retrieval.ingest import IngestReport, Refusal, ingest
+from retrieval.ingest_order import in_order, read_up_to
 from retrieval.patient_texts import PatientTexts
 from retrieval.settings import RetrievalSettings
 from retrieval.starter import load_starter
@@ -73,13 +74,17 @@ def run_importer(importer: Callable[[Index], Awaitable[Importer]], paths: list[P
         if not inputs:
             console.print("There is nothing of this kind to read there.")
             return 1
-        total = IngestReport()
+        inputs, late = await in_order(index, chosen, inputs, again=again)
+        total = IngestReport(refused=late)
         with progress_bar() as progress:
             for one in inputs:
                 if stop.asked:
                     total.interrupted = True
                     break
                 _add(total, await _one(index, chosen, one, again, progress, stop))
+                if total.broken and isinstance(chosen, Ordered):
+                    console.print(f"The files after {one.name} are not read, since they build on it.")
+                    break
         _show(total, time.monotonic() - started)
         return STOPPED if total.interrupted else 0
 
@@ -92,23 +97,28 @@ async def _one(
     try:
         bar = progress.add_task(path.name, total=importer.count(path))
     except RecordRefused as refusal:
-        return IngestReport(refused=[Refusal(path.name, str(refusal))])
-    return await ingest(index, importer, path, again=again, advance=lambda n: progress.advance(bar, n), stop=stop)
+        return IngestReport(refused=[Refusal(path.name, str(refusal))], broken=True)
+    report = await ingest(index, importer, path, again=again, advance=lambda n: progress.advance(bar, n), stop=stop)
+    if not (report.interrupted or report.broken):
+        await read_up_to(index, importer, path)
+    return report
 
 
 def _add(total: IngestReport, one: IngestReport) -> None:
     total.counts += one.counts
-    for name in ("facts", "passages", "names", "skipped", "empty"):
+    for name in ("facts", "passages", "names", "skipped", "empty", "removed"):
         setattr(total, name, getattr(total, name) + getattr(one, name))
     total.refused += one.refused
     total.interrupted = total.interrupted or one.interrupted
+    total.broken = total.broken or one.broken
 
 
 def _show(report: IngestReport, elapsed_s: float) -> None:
     counts = report.counts
     console.print(
-        f"{counts.added} added, {counts.replaced} replaced, {counts.unchanged} unchanged, {report.skipped} read before,"
-        f" {report.empty} with nothing to keep, {len(report.refused)} refused, in {elapsed_s:.1f} s."
+        f"{counts.added} added, {counts.replaced} replaced, {counts.unchanged} unchanged, {report.removed} removed,"
+        f" {report.skipped} read before, {report.empty} with nothing to keep, {len(report.refused)} refused,"
+        f" in {elapsed_s:.1f} s."
     )
     console.print(f"Of these: {report.facts:,} facts, {report.passages:,} passages, {report.names:,} drug names.")
     show_refused(report.refused)

@@ -27,6 +27,7 @@ from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
+from retrieval.importers.pubmed import PubMedArticles
 from retrieval.importers.records import Importer
 from retrieval.importers.task_force import EDITIONS, TOPICS, TaskForceEditions
 from retrieval.index import Index
@@ -122,6 +123,12 @@ def task_force(
         return TaskForceEditions(known, day.date() if day else None)
 
     run_importer(importer, paths, again)
+
+
+@app.command()
+def pubmed(paths: _Paths, again: _Again = False) -> None:
+    """Read PubMed articles: baseline and update files in XML (.xml.gz), in the order of their numbers."""
+    run_importer(lambda _: _just(PubMedArticles()), paths, again)
 
 
 @app.command()

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.documents import IngestedDocument
-from retrieval.importers.records import Importer, RecordRefused
+from retrieval.importers.records import Importer, RecordRefused, Removal
 from retrieval.index import Checkpoint, Index, WriteCounts
 
 __all__ = ["IngestReport", "Refusal", "ingest", "input_id"]
 
 _EDGE_BYTES = 1 << 20
+_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,11 @@ class Refusal:
 
 @dataclass
 class IngestReport:
-    """What a run did. ``interrupted`` runs continue after the last batch that was written."""
+    """What a run did. ``interrupted`` runs continue after the last batch that was written.
+
+    ``removed`` counts versions of documents that the publisher took back. ``broken`` inputs could not be read to their
+    end.
+    """
 
     counts: WriteCounts = field(default_factory=WriteCounts)
     facts: int = 0
@@ -32,8 +37,26 @@ class IngestReport:
     names: int = 0
     skipped: int = 0
     empty: int = 0
+    removed: int = 0
     refused: list[Refusal] = field(default_factory=list)
     interrupted: bool = False
+    broken: bool = False
+
+
+class _Batch:
+    """Documents to write and keys to remove before that, so that the last word on a key in a batch is what holds."""
+
+    def __init__(self) -> None:
+        self.documents: list[IngestedDocument] = []
+        self.removed: dict[str, None] = {}
+
+    def add(self, document: IngestedDocument) -> None:
+        self.documents.append(document)
+
+    def remove(self, keys: tuple[str, ...]) -> None:
+        self.removed.update(dict.fromkeys(keys))
+        gone = set(keys)
+        self.documents = [document for document in self.documents if document.key not in gone]
 
 
 def input_id(importer: Importer, path: Path) -> str:
@@ -75,7 +98,7 @@ async def ingest(
         report.skipped = position
         advance(position)
         return report
-    batch: list[IngestedDocument] = []
+    batch = _Batch()
     read = 0
     try:
         for record in importer.records(path):
@@ -88,29 +111,36 @@ async def ingest(
                 document = record.convert()
                 if document is None:
                     report.empty += 1
+                elif isinstance(document, Removal):
+                    report.empty += document.nothing_to_keep
+                    batch.remove(document.keys)
                 else:
-                    batch.append(document)
+                    batch.add(document)
             except RecordRefused as refusal:
                 report.refused.append(Refusal(record.place, str(refusal)))
             advance(1)
             if read - position >= index.batch:
                 await _write(index, batch, Checkpoint(known, read), report)
-                batch, position = [], read
+                batch, position = _Batch(), read
                 if stop():
                     report.interrupted = True
                     return report
     except RecordRefused as refusal:
         report.refused.append(Refusal(path.name, str(refusal)))
+        report.broken = True
         await _write(index, batch, None, report)
         return report
     await _write(index, batch, Checkpoint(known, read, finished=True), report)
     return report
 
 
-async def _write(
-    index: Index, batch: list[IngestedDocument], checkpoint: Checkpoint | None, report: IngestReport
-) -> None:
-    report.counts += await index.write(batch, checkpoint)
-    report.facts += sum(len(document.facts) for document in batch)
-    report.passages += sum(len(document.passages) for document in batch)
-    report.names += sum(len(document.names) for document in batch)
+async def _write(index: Index, batch: _Batch, checkpoint: Checkpoint | None, report: IngestReport) -> None:
+    # A run that dies between the two removes once more and writes then: neither is harmed by being done twice.
+    keys = tuple(batch.removed)
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        report.removed += await index.remove(keys[start : start + _KEYS_AT_ONCE])
+    documents = batch.documents
+    report.counts += await index.write(documents, checkpoint)
+    report.facts += sum(len(document.facts) for document in documents)
+    report.passages += sum(len(document.passages) for document in documents)
+    report.names += sum(len(document.names) for document in documents)

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from retrieval.documents import IngestedDocument
 
-__all__ = ["MAX_FILE_BYTES", "Importer", "Record", "RecordRefused", "read_limited"]
+__all__ = ["MAX_FILE_BYTES", "Importer", "Ordered", "Record", "RecordRefused", "Removal", "read_limited"]
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -17,14 +17,26 @@ class RecordRefused(Exception):
 
 
 @dataclass(frozen=True)
+class Removal:
+    """What a record may be instead of a document: the publisher took documents back, whatever their version.
+
+    ``nothing_to_keep`` is said of a record that is empty by now, so that what it held before is not to stay.
+    """
+
+    keys: tuple[str, ...]
+    nothing_to_keep: bool = False
+
+
+@dataclass(frozen=True)
 class Record:
     """One record: where it stands, and how to make a document of it.
 
-    ``convert`` returns None for a record that holds nothing to keep; it raises ``RecordRefused``.
+    ``convert`` returns None for a record that holds nothing to keep; it raises ``RecordRefused``. It is to be called
+    before the next record is asked for.
     """
 
     place: str
-    convert: Callable[[], IngestedDocument | None]
+    convert: Callable[[], IngestedDocument | Removal | None]
 
 
 class Importer(Protocol):
@@ -43,6 +55,15 @@ class Importer(Protocol):
 
     def records(self, path: Path) -> Iterator[Record]:
         """Yield the records of an input in a fixed order; raise ``RecordRefused`` when it cannot be read at all."""
+        ...
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """An importer whose inputs replace each other: one that comes before another is not to be read after it."""
+
+    def place(self, path: Path) -> int | None:
+        """Return where an input stands in its publisher's order, None for one that has no place in it."""
         ...
 
 
