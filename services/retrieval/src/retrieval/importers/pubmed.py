@@ -5,7 +5,6 @@ of their numbers, since a later one replaces and deletes what an earlier one bro
 its publisher retracted, withdrew, or replaced by another publication is kept for the time before, and is not current.
 """
 
-import calendar
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -23,12 +22,8 @@ __all__ = ["PubMedArticles"]
 
 _NUMBERED = re.compile(r"(?:pubmed|medline)(\d{2})n(\d{4,6})\.xml(?:\.gz)?")
 _MARKS = re.compile(rb"<PubmedArticle[ >]|<PubmedBookArticle[ >]|<DeleteCitation[ >]")
-_MONTHS = {name: place for place, name in enumerate(calendar.month_abbr[1:], start=1)}
-    name: place
-    for place, name in enumerate(
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1
-    )
-}
+_MONTHS = {"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10}
+_MONTHS |= {"nov": 11, "dec": 12}
 _SEASONS = {"winter": 1, "spring": 3, "summer": 6, "fall": 9, "autumn": 9}
 _RETRACTED = "D016441"
 """MeSH: the publication type "Retracted Publication"."""
@@ -202,7 +197,7 @@ def _element_day(element: Any) -> date | None:
 def _day(year: str | None, month: str | None = None, day: str | None = None) -> date | None:
     """Return the first day of what is stated, None when it is no date."""
     said = (month or "").strip().lower()
-    number = int(said) if said.isdecimal() else _MONTHS.get(said[:3].title()) or _SEASONS.get(said.split("-")[0], 1)
+    number = int(said) if said.isdecimal() else _MONTHS.get(said[:3]) or _SEASONS.get(said.split("-")[0], 1)
     try:
         return date(int(year or ""), number, int(day) if day and day.strip().isdecimal() else 1)
     except ValueError:
