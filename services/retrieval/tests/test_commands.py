@@ -1,5 +1,6 @@
 """``preceptor ingest`` as a process with a real OpenBao: runs, a stop with Ctrl-C, what is said when it fails."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,10 +10,18 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date
 from pathlib import Path
 
 import hvac
 import pytest
+from retrieval.engines import open_texts
+from retrieval.index import IndexUnreadable
+from retrieval.settings import RetrievalSettings
+from service_contracts.evidence import Source
+from service_contracts.patient_texts import PatientText
+from service_runtime.settings import VaultSettings
+from service_runtime.vault_store import connect_secret_store
 
 POLICY = Path(__file__).parents[3] / "policies" / "vault" / "retrieval.hcl"
 RECORDS = 2000
@@ -82,7 +91,7 @@ def vault(tmp_path_factory):
 def start(vault, tmp_path):
     """Start ``preceptor ingest`` with arguments; ``settings`` replace or (None) take away environment variables."""
 
-    def run(*arguments, **settings):
+    def run(*arguments, stdin=None, **settings):
         environment = {
             "PATH": os.environ["PATH"],
             "PRECEPTOR_VAULT_ADDRESS": vault.url,
@@ -96,7 +105,7 @@ def start(vault, tmp_path):
         return subprocess.Popen(
             [sys.executable, "-c", "from retrieval.commands import app; app()", *map(str, arguments)],
             env={name: value for name, value in environment.items() if value is not None},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     return run
@@ -173,3 +182,66 @@ def test_an_index_of_another_secret_store_is_refused(start, tmp_path, vault):
     code, said = ended(start("status"))
     assert code == 1 and "does not open the wrapped key" in said
     assert (tmp_path / "index" / "index.db").read_bytes() == before
+
+
+def patient_texts(vault, tmp_path, work):
+    """Do something with the texts of the index that the commands use."""
+
+    async def main():
+        settings = VaultSettings(address=vault.url, role="retrieval", login="agent", agent_socket=vault.socket_path)
+        texts = await open_texts(RetrievalSettings(index_dir=tmp_path / "index"), connect_secret_store(settings))
+        try:
+            return await work(texts)
+        finally:
+            await texts.close()
+
+    return asyncio.run(main())
+
+
+def test_a_forgotten_patient_is_unreadable_also_in_a_copy_of_the_files_and_is_named_nowhere(start, vault, tmp_path):
+    one, other = "https://ehr.example/fhir/Patient/Quokka-1", "https://ehr.example/fhir/Patient/Quokka-2"
+    source = Source(title="A note", publisher="A ward", identifier="n", version="1", section="Course")
+
+    async def keep(texts):
+        for patient in (one, other):
+            await texts.add(patient, [PatientText(id="n#0", source=source, text="Zanzibar fever")])
+
+    async def found(texts):
+        hits = {}
+        for patient in (one, other):
+            try:
+                hits[patient[-1]] = len(await texts.search(patient, "zanzibar", 5, date(2026, 1, 1)))
+            except IndexUnreadable as closed:
+                hits[patient[-1]] = str(closed)
+        return hits
+
+    patient_texts(vault, tmp_path, keep)
+    shutil.copytree(tmp_path / "index", tmp_path / "copy")
+    (tmp_path / "patients.txt").write_text(f"{one}\n\n{one}\n")
+    code, said = ended(start("forget", "--patient-file", tmp_path / "patients.txt"))
+    assert (code, "1 forgotten, 1 texts deleted." in said) == (0, True), said
+    assert "Quokka" not in said and "Zanzibar" not in said
+    assert patient_texts(vault, tmp_path, found) == {"1": 0, "2": 1}
+    # The files as they were before: the rows are there, and what opened them is not.
+    shutil.rmtree(tmp_path / "index")
+    shutil.move(tmp_path / "copy", tmp_path / "index")
+    assert patient_texts(vault, tmp_path, found) == {
+        "1": "the key of these rows was destroyed, or may not be read",
+        "2": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "says"),
+    [
+        ((), "", "either --patient-file or --patient-stdin"),
+        (("--patient-stdin",), "https://ehr.example/fhir/Patient/1\nQuokka\n", "line 2 is no absolute reference"),
+        (("--patient-stdin",), "\n", "no patient is named"),
+    ],
+)
+def test_nobody_is_forgotten_when_one_line_is_no_patient_and_the_line_is_not_repeated(start, arguments, given, says):
+    process = start("forget", *arguments, stdin=subprocess.PIPE)
+    output, errors = process.communicate(given, timeout=120)
+    assert process.returncode != 0
+    assert says in " ".join((output + errors).replace("│", " ").split())
+    assert "Quokka" not in output + errors
