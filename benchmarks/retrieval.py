@@ -1,15 +1,22 @@
 """Both engines: how well and how fast passages are found, how fast documents go in, and how that changes with size.
 
-``python -m benchmarks retrieval``. OpenSearch is left out, saying so, where Java or Maven is missing. Sizes beyond
-100,000 are measured when PRECEPTOR_BENCHMARK_GROWTH is set: they take half an hour and 6 GB.
+``python -m benchmarks retrieval``. What each part found is kept in .preceptor/cache/benchmark, and the report is made
+of what is kept: PRECEPTOR_BENCHMARK_PARTS names the parts to measure again, ``speed-embedded,speed-opensearch`` on a
+quiet machine. The parts ``growth-*``, sizes beyond 100,000, are measured when they are named or
+PRECEPTOR_BENCHMARK_GROWTH is set: they take half an hour and 6 GB. OpenSearch is left out, saying so, where Java or
+Maven is missing.
 """
 
 import asyncio
+import json
 import os
 import socket
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,66 +28,109 @@ from preceptor.opensearch.node import OpenSearchNode
 from preceptor.opensearch.running import RunningOpenSearch, running_opensearch
 from retrieval.embedded_index import open_embedded_index
 from retrieval.index import Index
+from retrieval.index_key import index_key
 from retrieval.opensearch.cluster import connect
 from retrieval.opensearch_index import open_opensearch_index
 from rich.console import Console
 from service_runtime.secrets import MemorySecretStore
 
 from benchmarks.machine import machine
-from benchmarks.open_literature import unpacked
-from benchmarks.retrieval_quality import Quality, bioasq_recall, scifact
-from benchmarks.retrieval_speed import Speed, grow
+from benchmarks.open_literature import KEPT, unpacked
+from benchmarks.retrieval_quality import Open, Quality, bioasq_recall, scifact
+from benchmarks.retrieval_report import PARTS, Taken, report
+from benchmarks.retrieval_speed import Speed, grow, opened_anew
 
 __all__ = ["run"]
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-_SIZES, _GROWTH = (10_000, 100_000), {"embedded": (300_000, 1_000_000), "opensearch": (300_000,)}
+_SIZES = {
+    "speed-embedded": (10_000, 100_000),
+    "speed-opensearch": (10_000, 100_000),
+    "growth-embedded": (300_000, 1_000_000),
+    "growth-opensearch": (300_000,),
+}
 console = Console(stderr=True)
+_Rows = Sequence[Quality] | Sequence[Speed]
 
 
 def run() -> str:
-    """Measure and return the report."""
+    """Measure the parts that are wanted and return the report of all that is known."""
     warnings.simplefilter("ignore")  # the secrets of an index that lives as long as the benchmark
+    named = os.environ.get("PRECEPTOR_BENCHMARK_PARTS", "")
+    growing = bool(os.environ.get("PRECEPTOR_BENCHMARK_GROWTH"))
+    parts = named.split(",") if named else [part for part in PARTS if growing or not part.startswith("growth")]
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise SystemExit(f"No part is called {', '.join(unknown)}. There are: {', '.join(PARTS)}.")
+    missing = ""
     with unpacked() as folder, TemporaryDirectory(prefix="preceptor-") as scratch:
-        quality, recall, speed = _embedded(folder, Path(scratch))
+        for part in parts:
+            if part.endswith("embedded"):
+                _keep(part, partial(_embedded, part, folder, Path(scratch) / part))
         try:
-            with _node(Path(scratch)) as node:
-                for have, more in zip((quality, recall, speed), _opensearch(folder, node), strict=True):
-                    have += more  # type: ignore[operator]
-            missing = ""
+            with ExitStack() as stack:
+                wanted = [part for part in parts if part.endswith("opensearch")]
+                node = stack.enter_context(_node(Path(scratch))) if wanted else None
+                for part in wanted:
+                    assert node is not None
+                    _keep(part, partial(_opensearch, part, folder, node))
         except ToolMissing as error:
-            missing = f"OpenSearch was not measured: {error}.\n"
-    return _report(quality, recall, speed, missing)
+            missing = f"OpenSearch was not measured: {error}."
+    return report({part: Taken.read(path) for part in PARTS if (path := _kept(part)).exists()}, missing)
 
 
-_Measured = tuple[list[Quality], list[Quality], list[Speed]]
+def _kept(part: str) -> Path:
+    return KEPT / f"retrieval-{part}.json"
 
 
-def _sizes(engine: str) -> tuple[int, ...]:
-    return (*_SIZES, *_GROWTH[engine]) if os.environ.get("PRECEPTOR_BENCHMARK_GROWTH") else _SIZES
+def _keep(part: str, measure: Callable[[], _Rows]) -> None:
+    """Measure a part and keep what it found, and how busy the machine was."""
+    console.print(f"{part} ...")
+    before, began = os.getloadavg()[0], datetime.now(tz=UTC)
+    rows = [asdict(row) for row in measure()]
+    taken = {
+        "rows": rows,
+        "machine": machine(),
+        "when": began.isoformat(timespec="minutes"),
+        "load": [round(before, 1), round(os.getloadavg()[0], 1)],
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+    }
+    KEPT.mkdir(parents=True, exist_ok=True)
+    _kept(part).write_text(json.dumps(taken))
 
 
-def _embedded(folder: Path, scratch: Path) -> _Measured:
-    secrets = MemorySecretStore()
+def _measured(part: str, folder: Path, open_index: Open, growing: Callable[[Index], Awaitable[list[Speed]]]) -> _Rows:
+    what, engine = part.split("-")
 
-    async def open_index(name: str) -> Index:
-        return await open_embedded_index(scratch / name, secrets)
-
-    async def measure() -> _Measured:
-        quality = await scifact(folder, "embedded", open_index)
-        _say(quality)
-        recall = await bioasq_recall(folder, "embedded", open_index)
-        _say(recall)
-        index = await open_index("speed")
+    async def measure() -> _Rows:
+        if what == "scifact":
+            return await scifact(folder, engine, open_index)
+        if what == "bioasq":
+            return await bioasq_recall(folder, engine, open_index)
+        index = await open_index(what)
         try:
-            return quality, recall, await grow(folder, "embedded", index, _sizes("embedded"), said=console.print)
+            return await growing(index)
         finally:
             await index.close()
 
     return asyncio.run(measure())
 
 
-def _opensearch(folder: Path, running: RunningOpenSearch) -> _Measured:
+def _embedded(part: str, folder: Path, scratch: Path) -> _Rows:
+    secrets = MemorySecretStore()
+
+    async def open_index(name: str) -> Index:
+        return await open_embedded_index(scratch / name, secrets)
+
+    async def growing(index: Index) -> list[Speed]:
+        place = scratch / part.split("-")[0]
+        anew = partial(opened_anew, place, await index_key(place, secrets))
+        return await grow(folder, "embedded", index, _SIZES[part], open_anew=anew, said=console.print)
+
+    return _measured(part, folder, open_index, growing)
+
+
+def _opensearch(part: str, folder: Path, running: RunningOpenSearch) -> _Rows:
     node = running.node
 
     async def open_index(name: str) -> Index:
@@ -89,20 +139,12 @@ def _opensearch(folder: Path, running: RunningOpenSearch) -> _Measured:
         return await open_opensearch_index(connect(node.address, *files, timeout_s=60), name)
 
     async def memory() -> int:
-        return psutil.Process(running.process.pid).memory_info().rss >> 20
+        return int(psutil.Process(running.process.pid).memory_info().rss) >> 20
 
-    async def measure() -> _Measured:
-        quality = await scifact(folder, "opensearch", open_index)
-        _say(quality)
-        recall = await bioasq_recall(folder, "opensearch", open_index)
-        _say(recall)
-        index = await open_index("speed")
-        try:
-            return quality, recall, await grow(folder, "opensearch", index, _sizes("opensearch"), memory, console.print)
-        finally:
-            await index.close()
+    async def growing(index: Index) -> list[Speed]:
+        return await grow(folder, "opensearch", index, _SIZES[part], memory, said=console.print)
 
-    return asyncio.run(measure())
+    return _measured(part, folder, open_index, growing)
 
 
 @contextmanager
@@ -114,45 +156,6 @@ def _node(scratch: Path) -> Iterator[RunningOpenSearch]:
             probe.bind(("127.0.0.1", 0))
             ports.append(int(probe.getsockname()[1]))
     distribution = assembled(_CHECKOUT / ".preceptor" / "cache")
-    node = OpenSearchNode(scratch / "opensearch", distribution, *ports, heap="1g")
+    node = OpenSearchNode(scratch / "opensearch", distribution, ports[0], ports[1], heap="1g")
     with running_opensearch(node, _CHECKOUT / "policies" / "opensearch", scratch / "opensearch.log") as running:
         yield running
-
-
-def _say(found: Sequence[Quality]) -> None:
-    for one in found:
-        console.print(f"{one.engine}, {one.way}: {one.value:.4f}")
-
-
-def _report(quality: Sequence[Quality], recall: Sequence[Quality], speed: Sequence[Speed], missing: str) -> str:
-    cell: Callable[[Quality], str] = lambda one: "-" if one.p95_ms is None else f"{one.p95_ms:,.0f}"  # noqa: E731
-    lines = [
-        "# Retrieval",
-        "",
-        f"Machine: {machine()}. OpenSearch 3.4.0, one node beside the client, 1 GiB heap.",
-        missing,
-        "## SciFact, the half of the development claims that is at hand: nDCG@10",
-        "",
-        "| engine | found by | nDCG@10 | p95 ms |",
-        "| --- | --- | ---: | ---: |",
-        *(f"| {one.engine} | {one.way} | {one.value:.4f} | {cell(one)} |" for one in quality),
-        "",
-        "## BioASQ 7b to 10b: recall@20 of the snippets of a question, among those of all questions",
-        "",
-        "| engine | found by | recall@20 |",
-        "| --- | --- | ---: |",
-        *(f"| {one.engine} | {one.way} | {one.value:.4f} |" for one in recall),
-        "",
-        "## One client: ms at p50 / p95 beyond the vector of the question, and what goes in",
-        "",
-        "Narrowed: one kind, two publishers of fifty. Words alone: tantivy without the rest, as the peer. Ingested:",
-        "passages in documents of ten, without their vectors; vectors are given, not computed. New version: from its",
-        "writing until it is found.",
-        "",
-        "| engine | passages | hybrid | narrowed | words alone | ingested/s | vectors/s | ready s | new version s"
-        " | MB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-        *(one.row() for one in speed),
-        "",
-    ]
-    return "\n".join(lines)

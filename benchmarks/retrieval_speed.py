@@ -6,7 +6,10 @@ rare and vectors as clustered as they are in abstracts. Vectors of questions are
 
 import asyncio
 import itertools
+import json
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +17,6 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from retrieval.cross_encoder_data import claims, corpus
 from retrieval.documents import IngestedDocument, PassageText
@@ -27,9 +29,10 @@ from service_contracts.evidence import PassageQuery, Source
 from benchmarks.machine import quantile
 from benchmarks.open_literature import Known, vectors_of
 
-__all__ = ["Speed", "grow"]
+__all__ = ["Opening", "Speed", "grow", "opened_anew"]
 
-_ENCODER = Path(__file__).resolve().parents[1] / ".preceptor" / "cache" / "encoder"
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_ENCODER = _CHECKOUT / ".preceptor" / "cache" / "encoder"
 _SENTENCES, _MOVED = 6, 0.35
 _DAY = date(2026, 1, 1)
 _PASSAGES_A_DOCUMENT = 10
@@ -50,18 +53,40 @@ class Speed:
     hybrid_ms: list[float] = field(default_factory=list)
     filtered_ms: list[float] = field(default_factory=list)
     words_ms: list[float] = field(default_factory=list)
+    processor_ms: list[float] = field(default_factory=list)
     memory_mb: int = 0
+    opening: "Opening | None" = None
 
     def row(self) -> str:
         """Return the row of the table."""
         times = " | ".join(
             f"{quantile(values, 0.5):.1f} / {quantile(values, 0.95):.1f}" if values else "-"
-            for values in (self.hybrid_ms, self.filtered_ms, self.words_ms)
+            for values in (self.hybrid_ms, self.processor_ms, self.filtered_ms, self.words_ms)
         )
+        opened, memory = "-", f"{self.memory_mb:,}"
+        if self.opening is not None:
+            opened = f"{self.opening.elapsed_s:.1f}"
+            memory = f"{self.opening.memory_mb:,} / {self.opening.most_memory_mb:,}"
         return (
             f"| {self.engine} | {self.passages:,} | {times} | {self.ingested_per_s:,.0f} | {self.vectors_per_s:,.0f}"
-            f" | {self.ready_s:.1f} | {self.new_version_s:.1f} | {self.memory_mb:,} |"
+            f" | {self.ready_s:.1f} | {self.new_version_s:.1f} | {opened} | {memory} |"
         )
+
+
+@dataclass
+class Opening:
+    """What it takes another process to open the index as it is now."""
+
+    elapsed_s: float
+    memory_mb: int
+    most_memory_mb: int
+
+
+def opened_anew(folder: Path, key: bytes, encoder: str) -> Opening:
+    """Open an embedded index in a process that does nothing else."""
+    command = [sys.executable, "-m", "benchmarks.retrieval_opening", str(folder), encoder]
+    done = subprocess.run(command, input=key.hex(), capture_output=True, text=True, check=True, cwd=_CHECKOUT)
+    return Opening(**json.loads(done.stdout.splitlines()[-1]))
 
 
 class _Material:
@@ -113,9 +138,10 @@ async def grow(
     index: Index,
     sizes: Sequence[int],
     memory_of: Callable[[], Awaitable[int]] | None = None,
+    open_anew: Callable[[str], Opening] | None = None,
     said: Callable[[str], None] = lambda _: None,
 ) -> list[Speed]:
-    """Let one index grow through ``sizes`` and measure at each."""
+    """Let one index grow through ``sizes`` and measure at each. ``open_anew`` opens it for vectors of an encoder."""
     material = _Material(folder)
     documents = material.documents()
     index.use_encoder(material.encoder)
@@ -144,7 +170,10 @@ async def grow(
         await index.write([material.document(0, "guideline", "2")])
         await index.refresh()
         speed.new_version_s = time.perf_counter() - began
-        speed.memory_mb = await memory_of() if memory_of else psutil.Process().memory_info().rss >> 20
+        if memory_of is not None:
+            speed.memory_mb = await memory_of()
+        if open_anew is not None:
+            speed.opening = await asyncio.to_thread(open_anew, material.encoder.name)
         have = size
         found.append(speed)
         said(speed.row())
@@ -161,9 +190,11 @@ async def _ask(index: Index, material: _Material, speed: Speed) -> None:
         await index.passages(query)
     for queries, times in ((everything, speed.hybrid_ms), (narrowed, speed.filtered_ms)):
         for query in queries:
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             await index.passages(query)
             times.append((time.perf_counter() - began) * 1000)
+            if queries is everything:
+                speed.processor_ms.append((time.process_time() - used) * 1000)
     if isinstance(index, EmbeddedIndex):
         # The peer: tantivy by itself, as it is without vectors, fusion and reading what was found.
         words = index._view.passages.words
