@@ -10,7 +10,6 @@ import pytest
 from retrieval.importers.dailymed_spl import DailyMedLabels, parse_spl
 from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
-from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.records import RecordRefused, read_limited
 
@@ -226,95 +225,6 @@ def test_a_formulary_that_is_incomplete_is_refused_whole(tmp_path):
     (tmp_path / "plan" / "Basic.ndjson").unlink()
     with pytest.raises(RecordRefused, match=r"Basic\.ndjson is missing"):
         convert(FhirFormularies(), tmp_path)
-
-
-def ansm(folder, *entries, classes=()):
-    thesaurus = [
-        {
-            "main_drug": a,
-            "plus_drug": b,
-            "severity_levels": [{"level": level, "info": ""}],
-            "interaction_mechanism": "Risque.",
-        }
-        for a, b, level in entries
-    ]
-    (folder / "thesaurus-des-interactions-20102020.json").write_text(json.dumps(thesaurus))
-    index = [{"substance": name, "drug_classes": list(groups)} for name, groups in classes]
-    (folder / "index-des-substances-20102020.json").write_text(json.dumps(index))
-
-
-def pairs(folder, known=("warfarin", "amoxicillin", "methotrexate", "ibuprofen", "aspirin")):
-    return {
-        (fact.body.a, fact.body.b, str(fact.body.severity))
-        for document in convert(AnsmThesaurus(frozenset(known)), folder)
-        if document
-        for fact in document.facts
-    }
-
-
-@pytest.mark.parametrize(
-    ("level", "severity"),
-    [
-        ("CONTRE-INDICATION", "high"),
-        ("Association DECONSEILLEE", "moderate"),
-        ("Précaution d'emploi", "moderate"),
-        ("A prendre en compte", "low"),
-    ],
-)
-def test_levels_of_the_thesaurus_are_severities(tmp_path, level, severity):
-    ansm(tmp_path, ("AMOXICILLINE", "METHOTREXATE", level))
-    assert pairs(tmp_path) == {("amoxicillin", "methotrexate", severity)}
-
-
-def test_a_class_of_the_thesaurus_stands_for_its_members_that_are_known(tmp_path):
-    ansm(
-        tmp_path,
-        ("ANTI-INFLAMMATOIRES NON STEROIDIENS", "METHOTREXATE", "CONTRE-INDICATION"),
-        classes=[
-            ("ibuprofène", ["anti-inflammatoires non stéroïdiens"]),
-            ("inconnu", ["anti-inflammatoires non stéroïdiens"]),
-        ],
-    )
-    assert pairs(tmp_path) == {("ibuprofen", "methotrexate", "high")}
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        ("METHOTREXATE À DES DOSES SUPÉRIEURES À 20 MG/SEMAINE", "AMOXICILLINE", "CONTRE-INDICATION"),
-        ("CONNAIS PAS", "AMOXICILLINE", "CONTRE-INDICATION"),
-        ("AMOXICILLINE", "METHOTREXATE", "Autre niveau"),
-        ("AMOXICILLINE", "AMOXICILLINE", "CONTRE-INDICATION"),
-    ],
-)
-def test_what_holds_for_some_doses_or_is_not_understood_is_left_out(tmp_path, entry):
-    ansm(tmp_path, entry)
-    assert pairs(tmp_path) == set()
-
-
-def test_the_thesaurus_is_cited_with_its_edition_and_in_our_words(tmp_path):
-    ansm(tmp_path, ("AMOXICILLINE", "METHOTREXATE", "CONTRE-INDICATION"))
-    (fact,) = convert(AnsmThesaurus(frozenset({"amoxicillin", "methotrexate"})), tmp_path)[0].facts
-    assert (fact.source.version, fact.source.section) == ("2020-10-20", "AMOXICILLINE + METHOTREXATE")
-    assert not fact.verbatim and "amoxicillin and methotrexate must not be used together" in fact.statement
-
-
-def test_ndf_rt_pairs_are_history_since_they_were_withdrawn(tmp_path):
-    (tmp_path / "ndfrt.csv").write_text(
-        "drug1,drug2,severity,label\nIrbesartan,Amiloride,Significant,A/I\nWARFARIN,ASPIRIN,Critical,W/A\nX,,Critical,\nA,B,Odd,\n"
-    )
-    (document,) = convert(NdfRtPairs(), tmp_path)
-    assert {(one.body.a, one.body.b, str(one.body.severity)) for one in document.facts} == {
-        ("irbesartan", "amiloride", "moderate"),
-        ("warfarin", "aspirin", "high"),
-    }
-    assert document.source.superseded_on == date(2014, 11, 1)
-
-
-def test_a_table_with_other_columns_is_refused(tmp_path):
-    (tmp_path / "ndfrt.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(RecordRefused, match="columns"):
-        convert(NdfRtPairs(), tmp_path)
 
 
 CDC = Provenance("CDC", version="2022", effective_from=date(2022, 11, 3))

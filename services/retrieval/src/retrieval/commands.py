@@ -22,6 +22,7 @@ from retrieval.command_runs import (
 )
 from retrieval.fetch import FetchFailed, fetch
 from retrieval.forget_command import forget
+from retrieval.importers.ansm_english import AnsmEnglish
 from retrieval.importers.dailymed_spl import DailyMedLabels
 from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
@@ -69,9 +70,17 @@ def interactions(
         list[Path] | None, typer.Argument(exists=True, help="Files or folders; else what was fetched.")
     ] = None,
     ndf_rt: Annotated[bool, typer.Option("--ndf-rt", help="The files are NDF-RT pairs in CSV.")] = False,
+    english: Annotated[
+        bool, typer.Option("--ansm-english", help="The files are the English edition of the thesaurus in XML.")
+    ] = False,
     again: _Again = False,
 ) -> None:
-    """Read the ANSM interaction thesaurus (fetched by `prepare`), or NDF-RT pairs."""
+    """Read the ANSM interaction thesaurus (fetched by `prepare`), its English edition, or NDF-RT pairs."""
+    if ndf_rt and english:
+        raise typer.BadParameter("files are NDF-RT pairs or the English edition, not both")
+    if english:
+        run_importer(lambda _: _just(AnsmEnglish()), paths or [], again)
+        return
     if ndf_rt:
         run_importer(lambda _: _just(NdfRtPairs()), paths or [], again)
         return

@@ -112,7 +112,8 @@ class NameTable:
     """Resolves names and RxNorm codes to ingredients, and knows the members of classes.
 
     ``known`` are ingredient names that are known because facts speak of them. A name of which any part is unknown
-    resolves to nothing: half a product understood would look like all of it.
+    resolves to nothing: half a product understood would look like all of it. A class with a colon in its name
+    (``ansm 2020: antiagregants``) is one of one publication only.
     """
 
     def __init__(self, names: Iterable[DrugName], known: Iterable[str] = ()) -> None:
@@ -123,6 +124,7 @@ class NameTable:
         aliases: dict[str, str] = {}
         seen: set[str] = set()
         products = []
+        by_code: dict[str, str] = {}
         for one in names:
             if one.name.startswith(CLASS_PREFIX):
                 self._classes.setdefault(class_key(one.name), set()).update(one.ingredients)
@@ -130,6 +132,11 @@ class NameTable:
                 continue
             products.append(one)
             key = one.name.strip().lower()
+            if len(one.ingredients) == 1:
+                # One RxNorm code of a substance is one substance, in whatever language its name is.
+                first = {by_code.setdefault(code, one.ingredients[0]) for code in one.rxcuis}
+                if key == one.ingredients[0] and len(first) == 1 and key not in first:
+                    aliases.setdefault(key, *first)
             seen.update(one.ingredients)
             # What is an ingredient by itself is no other name of another one, whatever a later source calls so.
             if len(one.ingredients) == 1 and key not in seen:
@@ -152,7 +159,9 @@ class NameTable:
         self._classes_of: dict[str, set[str]] = {}
         for key, members in self._classes.items():
             for member in members:
-                self._classes_of.setdefault(self._canonical(member), set()).add(self._class_names[key])
+                if ":" not in key:
+                    self._classes_of.setdefault(self._canonical(member), set()).add(self._class_names[key])
+        self._members: dict[str, frozenset[str]] = {}
 
     def _canonical(self, ingredient: str) -> str:
         name = ingredient.strip().lower()
@@ -191,8 +200,11 @@ class NameTable:
 
     def members(self, class_name: str) -> frozenset[str]:
         """Return the ingredients of a class, none when the class is unknown."""
-        return frozenset(self._canonical(one) for one in self._classes.get(class_key(class_name), ()))
+        key = class_key(class_name)
+        if key not in self._members:
+            self._members[key] = frozenset(self._canonical(one) for one in self._classes.get(key, ()))
+        return self._members[key]
 
     def classes_of(self, ingredients: Iterable[str]) -> tuple[str, ...]:
-        """Return the names of the classes that any of ``ingredients`` belongs to."""
+        """Return the names of the classes that any of ``ingredients`` belongs to, but for those of one publication."""
         return tuple(sorted({name for one in ingredients for name in self._classes_of.get(one, ())}))

@@ -1,6 +1,7 @@
 """The starter knowledge that ships with the service, and any file of facts in the same format."""
 
 from collections.abc import Iterable
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,6 +13,7 @@ from service_contracts.evidence import Fact, FactBody, Source
 from service_contracts.model import Contract
 
 from retrieval.documents import DrugName, IngestedDocument
+from retrieval.drug_classes import label_classes
 from retrieval.index import Index, WriteCounts
 
 __all__ = ["STARTER_PREFIX", "FactFileRefused", "load_starter", "read_fact_file", "read_name_file", "starter_documents"]
@@ -110,9 +112,23 @@ def starter_documents() -> tuple[IngestedDocument, ...]:
     """Return the documents of every file of facts that ships with the service, and of its table of names."""
     names = files("retrieval").joinpath("drug_names.yaml")
     documents = [read_name_file(names.name, names.read_text("utf-8"), STARTER_PREFIX)]
+    documents.append(_class_document())
     for file in _fact_files():
         documents += read_fact_file(file.name, file.read_text("utf-8"), STARTER_PREFIX)
     return tuple(documents)
+
+
+def _class_document() -> IngestedDocument:
+    source = Source(
+        title="Classes of medicines that labels speak of",
+        publisher="Preceptor",
+        identifier="preceptor:drug-classes",
+        version="1",
+        section="classes",
+        retrieved=date(2026, 11, 25),
+    )
+    names = tuple(DrugName(f"class:{one.name}", one.members) for one in label_classes().values() if one.members)
+    return IngestedDocument(f"{STARTER_PREFIX}drug_classes.yaml", "starter", source, names=names)
 
 
 def _fact_files() -> Iterable[Traversable]:
