@@ -54,6 +54,7 @@ class LogCode(StrEnum):
     PATIENTS_LOADED = "patients.loaded"
     INDEX_OPENED = "index.opened"
     INDEX_REFRESHED = "index.refreshed"
+    RERANKER_REFUSED = "reranker.refused"
     INGEST_FINISHED = "ingest.finished"
     EVIDENCE_UNAVAILABLE = "evidence.unavailable"
     DRAFTING_UNAVAILABLE = "drafting.unavailable"

@@ -1,13 +1,15 @@
 """The Ray Serve application ``retrieval``: the index of one replica, asked by handle and by HTTP."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
 from ray import serve
 from service_contracts.evidence import EvidenceQuery, PassageQuery
-from service_runtime.log import configure_logging
+from service_runtime.log import LogCode, configure_logging, log
 from service_runtime.service_auth import ServiceAuth
 from service_runtime.settings import VaultSettings
 from service_runtime.vault_store import connect_secret_store
@@ -20,6 +22,7 @@ from retrieval.ingress import build_ingress
 from retrieval.meaning import find_by_meaning, load_encoder, load_reranker
 from retrieval.patient_service import PatientService
 from retrieval.patient_texts import PatientTexts
+from retrieval.reranking import RerankerRefused
 from retrieval.service import RetrievalService
 from retrieval.settings import RetrievalSettings
 
@@ -38,8 +41,8 @@ class Retrieval:
         async def open_index() -> Index:
             index = await open_engine(settings, secrets)
             self._meaning = asyncio.create_task(find_by_meaning(index, settings.encoder_dir))
-            if settings.reranker_dir is not None:
-                self._service.reranker = await asyncio.to_thread(load_reranker, settings.reranker_dir)
+            if settings.reranker_dir is not None and self._service.reranker is None:
+                self._reading_again = asyncio.create_task(self._load_reranker(settings.reranker_dir))
             return index
 
         async def open_patient_texts() -> PatientTexts:
@@ -54,6 +57,13 @@ class Retrieval:
         self._patients = PatientService(open_patient_texts) if settings.patient_texts else None
         self._service = RetrievalService(open_index, refresh_every_s=settings.refresh_every_s)
         self._running = asyncio.create_task(self._service.run())
+
+    async def _load_reranker(self, folder: Path) -> None:
+        """Facts and passages do not wait for it, and are found without it where it is refused."""
+        try:
+            self._service.reranker = await asyncio.to_thread(load_reranker, folder)
+        except RerankerRefused as refused:
+            log(LogCode.RERANKER_REFUSED, level=logging.ERROR, reason=str(refused))
 
     def __serve_build_asgi_app__(self) -> Litestar:
         return build_ingress(

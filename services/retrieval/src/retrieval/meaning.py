@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retrieval.encoder import Encoder
 from retrieval.index import Index, IndexUnavailable
+from retrieval.reranker_folder import check_folder
 from retrieval.reranking import Reranker
 
 __all__ = ["embed", "find_by_meaning", "load_encoder", "load_reranker"]
@@ -25,7 +26,8 @@ def load_encoder(folder: Path) -> Encoder:
 
 
 def load_reranker(folder: Path) -> Reranker:
-    """Load the cross-encoder."""
+    """Load the cross-encoder; raise ``RerankerRefused`` where the folder is not what was written."""
+    check_folder(folder)
     from retrieval.transformers_engine import CrossEncoder
 
     return CrossEncoder(folder)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from rich.progress import Progress
 
 from retrieval.command_runs import console, fail, own_settings, progress_bar
 from retrieval.cross_encoder_data import claims, corpus, literature, training_groups
+from retrieval.reranker_folder import seal_folder
 from retrieval.reranking import Training, TrainingGroup
 from retrieval.stored import StoredPassage
 from retrieval.wanted import Wanted
@@ -23,7 +23,6 @@ from retrieval.word_search import WordSearch
 __all__ = ["train_reranker"]
 
 _DEFAULT = Training()
-MANIFEST = "training.json"
 
 
 def train_reranker(
@@ -48,7 +47,7 @@ def train_reranker(
     inputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (corpus_file, claims_file)}
     made = {"inputs": inputs, "groups": len(groups), "training": asdict(training)}
     made["made"] = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    (draft / MANIFEST).write_text(json.dumps(made, indent=2) + "\n")
+    seal_folder(draft, made)
     shutil.rmtree(output, ignore_errors=True)
     draft.rename(output)
     console.print(f"Written to {output}: name it by PRECEPTOR_RETRIEVAL_RERANKER_DIR.")

@@ -9,11 +9,15 @@ from service_contracts.evidence import Passage
 from retrieval.fusion import fused
 from retrieval.stored import heading
 
-__all__ = ["READ_AGAIN", "Reranker", "Training", "TrainingGroup", "pair_text", "reranked"]
+__all__ = ["READ_AGAIN", "Reranker", "RerankerRefused", "Training", "TrainingGroup", "pair_text", "reranked"]
 
 READ_AGAIN = 20
 """How many passages are read again: each costs about 50 ms on one core."""
 _AT_ONCE = 4
+
+
+class RerankerRefused(Exception):
+    """A folder holds no cross-encoder that can be trusted; the message says why."""
 
 
 class Reranker(Protocol):
