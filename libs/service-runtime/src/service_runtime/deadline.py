@@ -10,8 +10,9 @@ class Deadline:
 
     __slots__ = ("_at",)
 
-    def __init__(self, budget_ms: float) -> None:
-        self._at = time.monotonic() + budget_ms / 1000
+    def __init__(self, budget_ms: float, *, since: float | None = None) -> None:
+        """``since`` is when the time began to run, by ``time.monotonic``; None is now."""
+        self._at = (time.monotonic() if since is None else since) + budget_ms / 1000
 
     @property
     def remaining_s(self) -> float:

@@ -46,6 +46,10 @@ class EnvelopeCipher:
         sealed = AESGCM(key.plaintext).encrypt(nonce, plaintext, aad.encode())
         return _FORMAT + len(wrapped).to_bytes(2, "big") + wrapped + nonce + sealed
 
+    async def warm(self, scope: str) -> None:
+        """Get the key that ``seal`` will need for ``scope``, beside other work; raise ``SecretError``."""
+        await self._sealing_key(scope)
+
     async def open(self, blob: bytes, *, scope: str, aad: str) -> bytes:
         """Decrypt what ``seal`` made; raise ``DecryptionRefused`` on another scope, place or changed bytes."""
         if blob[:1] != _FORMAT or len(blob) < 3:

@@ -26,6 +26,8 @@ _BUDGET_MS = {
 _WHY = {
     Abstention.NOTHING_FOUND: "No document in force on {day} speaks of this; the question is not answered.",
     Abstention.NOT_SUPPORTED: "No sentence of the documents in force on {day} supports an answer.",
+    Abstention.NOT_VERIFIED: "What was found in force on {day} does not stand so in the documents as they came in;"
+    " none of it is cited.",
     Abstention.DEADLINE: "The time ran out before the documents were searched; the question is not answered.",
 }
 

@@ -4,6 +4,7 @@ FhirError
 ├── InvalidParameters   400  one issue for each fault, all of them at once
 ├── NotImplementedYet   501  a known operation whose service does not exist here
 ├── DeadlineExceeded    504  the time of a synchronous request ran out; code timeout
+├── TooManyAtOnce       503  the time to wait for a turn ran out, nothing was begun; code throttled
 └── TooManyJobs         429  the client has too many jobs waiting; code throttled
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 from fhir_support.errors import BadRequest, FhirError
 
-__all__ = ["DeadlineExceeded", "InvalidParameters", "Issue", "NotImplementedYet", "TooManyJobs"]
+__all__ = ["DeadlineExceeded", "InvalidParameters", "Issue", "NotImplementedYet", "TooManyAtOnce", "TooManyJobs"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,17 @@ class DeadlineExceeded(FhirError):
     status = 504
     code = "timeout"
     default = "The time ran out before there was an answer; ask again, or with Prefer: respond-async."
+
+
+class TooManyAtOnce(FhirError):
+    """So many requests are worked on that this one could not be begun in time."""
+
+    status = 503
+    code = "throttled"
+    default = "Too many requests at once: this one was not begun, and nothing was checked."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
 
 
 class TooManyJobs(FhirError):

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from fhir_support.r4 import ResourceInvalid, validated
+from fhir_support.r4 import ResourceInvalid, check, validated
 
 from facade.operations.errors import InvalidParameters, Issue
 
@@ -183,7 +183,7 @@ def _is_resource(kind: str) -> bool:
 def _structure(raw: dict[str, Any]) -> list[Issue]:
     """What the types themselves ask for."""
     try:
-        validated(raw)
+        check(raw)
     except ResourceInvalid as invalid:
         places = dict.fromkeys(_expression(path) for path in invalid.paths)
         return [Issue("structure", "Not valid R4.", place) for place in places]

@@ -5,6 +5,7 @@ result: a Bundle of type batch-response, because one resource is not a list of f
 """
 
 import re
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -50,6 +51,7 @@ def _invocation(name: str) -> list[HTTPRouteHandler]:
         request: _Request, ehr_id: FromPath[str], container: ContainerOf, request_id: RequestId
     ) -> Response[bytes]:
         """Run the operation, or keep it for later with ``Prefer: respond-async``."""
+        arrived = time.monotonic()
         call = await _call(request, container, ehr_id, request_id)
         if name not in container.operations.by_name:
             raise NotImplementedYet
@@ -61,7 +63,7 @@ def _invocation(name: str) -> list[HTTPRouteHandler]:
             location = f"{call.base}/_async/{job_id}"
             outcome = operation_outcome("informational", "The request was accepted.", "information")
             return _fhir(outcome, 202, {"Content-Location": location, **_RETRY_AFTER})
-        return _fhir(await container.operations.answer(call, name, body))
+        return _fhir(await container.operations.answer(call, name, body, arrived))
 
     @route(
         f"/fhir/{{ehr_id:str}}/${name}",

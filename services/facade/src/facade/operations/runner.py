@@ -1,8 +1,10 @@
 """Runs operations: reads the input, asks the scopes, keeps the deadline, and records a call before it is answered."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from fhir_support.errors import FhirError, InternalError, ServiceUnavailable
@@ -15,7 +17,7 @@ from facade.fhir.access import Access
 from facade.fhir.audit import Auditor, Call
 from facade.fhir.home import Home
 from facade.fhir.scopes import Scope
-from facade.operations.errors import DeadlineExceeded, TooManyJobs
+from facade.operations.errors import DeadlineExceeded, TooManyAtOnce, TooManyJobs
 from facade.operations.parameters import read_parameters
 from facade.operations.prepared import Prepared, PreparesOperation
 from facade.operations.table import OPERATIONS, OperationSpec, raw_definition
@@ -29,6 +31,10 @@ _LATER_S = 30.0
 _Used = TypeVar("_Used")
 
 
+def _turns() -> dict[str, asyncio.Semaphore]:
+    return {name: asyncio.Semaphore(spec.at_once) for name, spec in OPERATIONS.items()}
+
+
 @dataclass(frozen=True)
 class Operations:
     """The operations by name, and the jobs that clients asked for. ``wake`` is set when there is a new one."""
@@ -37,12 +43,20 @@ class Operations:
     auditor: Auditor
     jobs: Jobs
     wake: asyncio.Event
+    turns: Mapping[str, asyncio.Semaphore] = field(default_factory=_turns)
 
-    async def answer(self, call: Call, name: str, body: bytes) -> dict[str, Any]:
-        """Run an operation within its deadline and return its resource; raise ``FhirError``."""
+    async def answer(self, call: Call, name: str, body: bytes, arrived: float) -> dict[str, Any]:
+        """Run an operation within its deadline and return its resource; raise ``FhirError``.
+
+        The deadline counts from ``arrived`` (``time.monotonic``), so that what waited has less time and not more.
+        """
         spec = OPERATIONS[name]
         over_s = spec.limit_s - spec.budget_ms / 1000
-        return await self._recorded(call, name, body, lambda prepared: self._run(name, prepared, over_s))
+
+        async def run(prepared: Prepared) -> dict[str, Any]:
+            return await self._run(name, prepared, Deadline(prepared.budget_ms, since=arrived), over_s)
+
+        return await self._recorded(call, name, body, run, arrived, self._turn(spec, arrived))
 
     async def begin(self, call: Call, name: str, body: bytes) -> str:
         """Keep a call for later and return the job's id; input and scopes are judged now. Raises ``FhirError``."""
@@ -62,13 +76,17 @@ class Operations:
             self.wake.set()
             return job_id
 
-        return await self._recorded(call, name, body, keep)
+        return await self._recorded(call, name, body, keep, time.monotonic())
 
     async def resume(self, name: str, request: Mapping[str, Any], home: Home, request_id: str) -> dict[str, Any]:
         """Run a kept call: the token that began it decides, as it was. Nobody waits, so it is given more time."""
         call = Call(_access(request, home), str(request["base"]), request_id, request["address"])
         body = str(request["body"]).encode()
-        return await self._recorded(call, name, body, lambda prepared: self._run(name, prepared, _LATER_S))
+
+        async def run(prepared: Prepared) -> dict[str, Any]:
+            return await self._run(name, prepared, Deadline(prepared.budget_ms), _LATER_S)
+
+        return await self._recorded(call, name, body, run, time.monotonic())
 
     async def job(self, call: Call, job_id: str) -> Job | None:
         """Return a job of this client; handing out a result is recorded. Raises ``FhirError``."""
@@ -88,14 +106,23 @@ class Operations:
         except (SQLAlchemyError, OSError):
             raise ServiceUnavailable("The job cannot be looked up now.") from None
 
-    async def _recorded(self, call: Call, name: str, body: bytes, use: Callable[[Prepared], Awaitable[_Used]]) -> _Used:
-        """Understand the call, use it, and keep an AuditEvent of how it ended."""
+    async def _recorded(
+        self,
+        call: Call,
+        name: str,
+        body: bytes,
+        use: Callable[[Prepared], Awaitable[_Used]],
+        arrived: float,
+        turn: AbstractAsyncContextManager[None] | None = None,
+    ) -> _Used:
+        """Understand the call and use it when it is its ``turn``, and keep an AuditEvent of how it ended."""
         spec, patient = OPERATIONS[name], None
         try:
             _require(call.access, spec)
-            prepared = await self._prepared(call, spec, body)
-            patient = prepared.patient
-            answer = await use(prepared)
+            async with turn or nullcontext():
+                prepared = await self._prepared(call, spec, body, arrived)
+                patient = prepared.patient
+                answer = await use(prepared)
         except FhirError as error:
             await self.auditor.operation(call, f"${name}", patient, outcome="4" if error.status < 500 else "8")
             raise
@@ -106,17 +133,30 @@ class Operations:
         await self.auditor.operation(call, f"${name}", patient)
         return answer
 
-    async def _prepared(self, call: Call, spec: OperationSpec, body: bytes) -> Prepared:
-        inputs = await asyncio.to_thread(read_parameters, raw_definition(spec.name), body)
+    @asynccontextmanager
+    async def _turn(self, spec: OperationSpec, arrived: float) -> AsyncIterator[None]:
+        """Wait until this is one of the few that are worked on; raise ``TooManyAtOnce`` when that would be too late."""
+        turn = self.turns[spec.name]
         try:
-            async with asyncio.timeout(spec.limit_s):
+            async with asyncio.timeout(arrived + spec.patience_s - time.monotonic()):
+                await turn.acquire()
+        except TimeoutError:
+            raise TooManyAtOnce from None
+        try:
+            yield
+        finally:
+            turn.release()
+
+    async def _prepared(self, call: Call, spec: OperationSpec, body: bytes, arrived: float) -> Prepared:
+        try:
+            async with asyncio.timeout(arrived + spec.limit_s - time.monotonic()):
+                inputs = await asyncio.to_thread(read_parameters, raw_definition(spec.name), body)
                 return await self.by_name[spec.name].prepare(call, inputs)
         except TimeoutError:
             raise DeadlineExceeded from None
 
-    async def _run(self, name: str, prepared: Prepared, over_s: float) -> dict[str, Any]:
+    async def _run(self, name: str, prepared: Prepared, deadline: Deadline, over_s: float) -> dict[str, Any]:
         """Run within the deadline, and give up ``over_s`` seconds after it."""
-        deadline = Deadline(prepared.budget_ms)
         try:
             async with asyncio.timeout(deadline.remaining_s + over_s):
                 return await prepared.run(deadline)

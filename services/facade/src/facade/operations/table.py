@@ -23,16 +23,23 @@ _ANSWER_MS = 1_000
 @dataclass(frozen=True)
 class OperationSpec:
     """One operation. ``scopes`` are the interactions (letter, type) that a token must allow, each on the patient of
-    the stay; ``budget_ms`` is the deadline of a synchronous request."""
+    the stay; ``budget_ms`` is the deadline of a synchronous request. ``at_once`` of them are worked on at a time: with
+    more of them each only takes longer, until all are late."""
 
     name: str
     scopes: tuple[tuple[str, str], ...]
     budget_ms: int
+    at_once: int = 32
 
     @property
     def limit_s(self) -> float:
         """After how long a synchronous request is given up."""
         return (self.budget_ms + _ANSWER_MS) / 1000
+
+    @property
+    def patience_s(self) -> float:
+        """How long a request may wait for its turn: what is left then is enough for an answer that is cut short."""
+        return self.budget_ms / 2000
 
     @property
     def needs(self) -> str:
@@ -48,7 +55,7 @@ OPERATIONS: Mapping[str, OperationSpec] = {
         OperationSpec("check", (("r", "DetectedIssue"),), task("discharge-instructions").budget_ms),
         OperationSpec("ask", (("s", "DocumentReference"),), task("literature-search").budget_ms),
         OperationSpec("formulary", (("s", "DocumentReference"),), task("formulary").budget_ms),
-        OperationSpec("triage", (("c", "RiskAssessment"),), task("triage").budget_ms),
+        OperationSpec("triage", (("c", "RiskAssessment"),), task("triage").budget_ms, at_once=6),
         OperationSpec("triage-feedback", (("r", "RiskAssessment"), ("u", "RiskAssessment")), _FEEDBACK_MS),
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ What a nurse enters goes straight to the triage service; with an encounter, what
 No clinical rule is here: values go on as they came, and what the service finds is put into FHIR.
 """
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -89,7 +90,10 @@ class TriageOperation:
         async def run(deadline: Deadline) -> dict[str, Any]:
             request = given if stay is None else await self._gathered(call, stay, given)
             budget_ms = max(1, deadline.remaining_ms - _KEEP_MS)
-            answer = await self._service.assess(request.model_copy(update={"budget_ms": budget_ms}))
+            asked = request.model_copy(update={"budget_ms": budget_ms})
+            answer, _ = await asyncio.gather(
+                self._service.assess(asked), self._resources.warm(call.access.ehr_id, patient)
+            )
             return await self._kept(call, patient, stay, answer)
 
         return Prepared(patient, _SPEC.budget_ms, run)
@@ -118,15 +122,18 @@ class TriageOperation:
         assessment = assessment_of(context, answer, base)
         if not call.access.sees(assessment, "c"):
             raise Forbidden("The scopes of the token do not allow this assessment.")
-        written = [assessment]
+        written, shared = [assessment], []
         if "performer" in assessment and answer.model is not None:
             inputs = [f"{base}/{one.source.reference}" for one in answer.used if one.source is not None]
             sources = [one for one in (encounter, f"{base}/{patient}") if one]
             written.append(triage_provenance(context, answer.model, [*sources, *dict.fromkeys(inputs)]))
             if (call.access.ehr_id, answer.model) not in self._devices:
-                written.append(triage_device(answer.model))
-        prepared = [await self._resources.prepare(call.access.ehr_id, one, patient=patient, at=now) for one in written]
-        await self._records.keep(record_of(call.access.ehr_id, context.id, answer, now), prepared)
+                shared.append(triage_device(answer.model))
+        new, devices = [
+            [await self._resources.prepare(call.access.ehr_id, one, patient=patient, at=now) for one in some]
+            for some in (written, shared)
+        ]
+        await self._records.keep(record_of(call.access.ehr_id, context.id, answer, now), new, devices)
         if answer.model is not None and "performer" in assessment:
             self._devices.add((call.access.ehr_id, answer.model))
         return _answer(assessment, answer, base)

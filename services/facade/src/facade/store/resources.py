@@ -5,6 +5,7 @@ A row is one version. What a resource says is sealed for its patient; what it ca
 names nor codes nor references. The dates in the index are the moments at which we wrote.
 """
 
+import contextlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from fhir_support.identifiers import deterministic_id
 from service_runtime.envelope import EnvelopeCipher
-from service_runtime.secrets import SecretStore
+from service_runtime.secrets import SecretError, SecretStore
 from sqlalchemy import ColumnElement, and_, func, insert, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -115,6 +116,11 @@ class Resources:
             frozenset(resource_dates(body)),
         )
 
+    async def warm(self, ehr_id: str, patient: str) -> None:
+        """Get the key of a patient before it is needed; a failure shows when it is."""
+        with contextlib.suppress(SecretError):
+            await self._cipher.warm(patient_scope(ehr_id, patient))
+
     async def add(self, session: AsyncSession, prepared: Prepared) -> bool:
         """Add a version inside a transaction; return False, adding nothing, when the newest one says the same."""
         this = and_(
@@ -149,36 +155,26 @@ class Resources:
         async with self._database.session() as session:
             await self.add_all(session, prepared)
 
+    async def add_new(self, session: AsyncSession, prepared: Sequence[Prepared]) -> None:
+        """Add several inside a transaction whose ids were made for them, so that nothing can be there before."""
+        if not prepared:
+            return
+        statement = insert(ResourceRow).returning(ResourceRow.sequence, sort_by_parameter_order=True)
+        rows = [_row(one, version=1, after_ms=0) for one in prepared]
+        sequences = (await session.scalars(statement, rows)).all()
+        await _index(session, list(zip(sequences, prepared, strict=True)))
+
     async def put_new(self, *prepared: Prepared) -> None:
-        """Add in a transaction of its own what has an id that was made for it, so that nothing can be there before."""
+        """Do as ``add_new`` in a transaction of its own."""
         async with self._database.session() as session:
-            for one in prepared:
-                await self._insert(session, one, version=1, after_ms=0)
+            await self.add_new(session, prepared)
 
     async def _insert(self, session: AsyncSession, prepared: Prepared, *, version: int, after_ms: int) -> int | None:
         """Insert a version with what it is found by; return its sequence, or None when it is there already."""
-        row = {
-            "ehr_id": prepared.ehr_id,
-            "resource_type": prepared.resource_type,
-            "resource_id": prepared.id,
-            "version": version,
-            "is_current": True,
-            # A version is never older than the one before it, whatever the clocks of two processes say.
-            "updated_ms": max((prepared.at - _EPOCH) // timedelta(milliseconds=1), after_ms + 1),
-            "content": prepared.content,
-            "scope": prepared.scope,
-            "sealed": prepared.sealed,
-        }
+        row = _row(prepared, version=version, after_ms=after_ms)
         sequence: int | None = await self._database.insert_new_row(session, ResourceRow, row, ResourceRow.sequence)
-        if sequence is None:
-            return None
-        if prepared.digests:
-            await session.execute(insert(TermRow), [{"digest": one, "resource": sequence} for one in prepared.digests])
-        if prepared.dates:
-            await session.execute(
-                insert(DateRow),
-                [{"resource": sequence, "code": code, "low": s.low, "high": s.high} for code, s in prepared.dates],
-            )
+        if sequence is not None:
+            await _index(session, [(sequence, prepared)])
         return sequence
 
     async def get(
@@ -271,6 +267,34 @@ class Resources:
         resource = {"resourceType": row.resource_type, "id": row.resource_id, "meta": meta, **resource}
         about = frozenset(content["about"])
         return StoredResource(row.resource_type, row.resource_id, row.version, updated, resource, about, place)
+
+
+def _row(prepared: Prepared, *, version: int, after_ms: int) -> dict[str, Any]:
+    return {
+        "ehr_id": prepared.ehr_id,
+        "resource_type": prepared.resource_type,
+        "resource_id": prepared.id,
+        "version": version,
+        "is_current": True,
+        # A version is never older than the one before it, whatever the clocks of two processes say.
+        "updated_ms": max((prepared.at - _EPOCH) // timedelta(milliseconds=1), after_ms + 1),
+        "content": prepared.content,
+        "scope": prepared.scope,
+        "sealed": prepared.sealed,
+    }
+
+
+async def _index(session: AsyncSession, inserted: Sequence[tuple[int, Prepared]]) -> None:
+    """Insert what versions are found by."""
+    terms = [{"digest": one, "resource": sequence} for sequence, prepared in inserted for one in prepared.digests]
+    dates = [
+        {"resource": sequence, "code": code, "low": span.low, "high": span.high}
+        for sequence, prepared in inserted
+        for code, span in prepared.dates
+    ]
+    for table, rows in ((TermRow, terms), (DateRow, dates)):
+        if rows:
+            await session.execute(insert(table), rows)
 
 
 def _own_meta(resource: Mapping[str, Any]) -> dict[str, Any]:

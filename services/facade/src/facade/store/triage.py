@@ -118,15 +118,16 @@ class TriageRecords:
         self._cipher = cipher
         self._resources = resources
 
-    async def keep(self, record: TriageRecord, written: Sequence[Prepared]) -> None:
-        """Keep a record and the resources of its answer, both or neither."""
+    async def keep(self, record: TriageRecord, written: Sequence[Prepared], shared: Sequence[Prepared] = ()) -> None:
+        """Keep a record and the resources of its answer, all or none; ``shared`` may be there already."""
         sealed = await self._cipher.seal(
             json.dumps(record.content).encode(), scope=_scope(record.ehr_id), aad=f"triage_record.sealed/{record.id}"
         )
         row = {"id": record.id, "ehr_id": record.ehr_id, "sealed": sealed, "answered_at": record.at}
         async with self._database.session() as session:
             await self._database.insert_new(session, TriageRecordRow, row)
-            await self._resources.add_all(session, written)
+            await self._resources.add_new(session, written)
+            await self._resources.add_all(session, shared)
 
     async def add_feedback(
         self, ehr_id: str, record_id: str, patient: str, feedback: TriageFeedback, written: Sequence[Prepared]
