@@ -29,6 +29,7 @@ from retrieval.importers.guidelines import GuidelinePages, Provenance
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.pubmed import PubMedArticles
+from retrieval.importers.qhp import QhpFormularies
 from retrieval.importers.records import Importer
 from retrieval.importers.task_force import EDITIONS, TOPICS, TaskForceEditions
 from retrieval.index import Index
@@ -60,8 +61,14 @@ def spl(paths: _Paths, again: _Again = False) -> None:
 
 @app.command()
 def formularies(paths: _Paths, again: _Again = False) -> None:
-    """Read FHIR formularies of the Da Vinci US Drug Formulary guide."""
+    """Read FHIR formularies of the Da Vinci US Drug Formulary guide: folders of a bulk export, or Bundles."""
     run_importer(lambda _: _just(FhirFormularies()), paths, again)
+
+
+@app.command()
+def qhp(paths: _Paths, again: _Again = False) -> None:
+    """Read formularies of US marketplace plans: folders with CMS's index.json, plans.json and files of drugs."""
+    run_importer(lambda _: _just(QhpFormularies()), paths, again)
 
 
 @app.command()
