@@ -49,14 +49,14 @@ def passage(make):
     ],
 )
 def test_a_sentence_answers_only_what_it_speaks_of(passage, question, answered):
-    found = [one.text for one in supported_sentences(question, [passage], 5)]
+    found = [one.text for one, _ in supported_sentences(question, [passage])]
     assert found == [] if answered is None else found[0].startswith(answered), found
 
 
 def test_what_is_cited_stands_word_for_word_where_it_is_said_to_stand(passage):
-    found = supported_sentences("Should kidney function be checked before metformin?", [passage], 5)
+    found = supported_sentences("Should kidney function be checked before metformin?", [passage])
     assert found
-    for one in found:
+    for one, _ in found:
         assert TEXT[one.start : one.end] == one.text and one.text.endswith(".")
         assert 0.0 < one.support <= 1.0 and one.words
 
@@ -161,8 +161,8 @@ async def test_a_real_guideline_answers_and_is_quoted_exactly(tmp_path, secrets,
     importer = GuidelinePages(Provenance("CDC", version="2022", effective_from=date(2022, 11, 3)))
     index = await open_embedded_index(tmp_path / "guidelines", secrets)
     folder = open_data("guidelines") / "cdc_opioid"
-    for path in importer.inputs(folder):
-        assert (await ingest(index, importer, path)).refused == []
+    refused = [one for path in importer.inputs(folder) for one in (await ingest(index, importer, path)).refused]
+    assert {one.reason for one in refused} == {"a template, not the page that is made of it"}
 
     async def opened():
         return index
@@ -175,7 +175,10 @@ async def test_a_real_guideline_answers_and_is_quoted_exactly(tmp_path, secrets,
     for one in answer.sentences:
         cited = passages[one.passage_id]
         assert cited.text[one.start : one.end] == one.text
-        assert (cited.source.publisher, cited.source.version) == ("CDC", "2022")
+        assert (cited.source.publisher, cited.source.version) in (
+            ("CDC", "2022"),
+            ("Centers for Disease Control and Prevention (CDC)", "2022.1.0"),
+        )
     for off_topic in ("What is the dose of amoxicillin for otitis media?", "What is the capital of France?"):
         assert (await service.answers_for(query(off_topic))).abstained is Abstention.NOT_SUPPORTED
     assert (

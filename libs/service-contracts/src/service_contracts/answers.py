@@ -19,10 +19,11 @@ class QuestionKind(StrEnum):
 
 
 class Abstention(StrEnum):
-    """Why there is no answer."""
+    """Why there is no answer. ``NOT_VERIFIED``: what was found is not what came in with the version it names."""
 
     NOTHING_FOUND = "nothing-found"
     NOT_SUPPORTED = "not-supported"
+    NOT_VERIFIED = "not-verified"
     DEADLINE = "deadline"
 
 

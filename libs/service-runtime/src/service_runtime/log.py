@@ -56,6 +56,7 @@ class LogCode(StrEnum):
     INDEX_REFRESHED = "index.refreshed"
     RERANKER_REFUSED = "reranker.refused"
     INGEST_FINISHED = "ingest.finished"
+    CITATIONS_DROPPED = "citations.dropped"
     EVIDENCE_UNAVAILABLE = "evidence.unavailable"
     DRAFTING_UNAVAILABLE = "drafting.unavailable"
     RECONCILIATION_FINISHED = "reconciliation.finished"

@@ -5,26 +5,34 @@ The rule of support (an entailment check by words, without a model that could be
 1. The question's words are its stems without stop words and words that only ask. A word weighs the more the fewer of
    the passages found have it: what sets the question apart must be spoken of.
 2. A sentence supports the question when, read under its document's title and section, it speaks of at least
-   ``_ENOUGH`` of the question's weight; when at least ``_OWN`` of it, and two words, stand in the sentence itself;
-   and when none of the question's numbers is missing.
-3. A sentence that asks, that is a heading, or that is too short or long to be read alone supports nothing.
+   ``_ENOUGH`` of the question's weight; when at least ``_OWN`` of it, and two words, stand in the sentence itself.
+3. None of the question's numbers and drugs may be missing. An age may stand inside a range of ages.
+4. It must not be about others: another sex, age group or age, or the pregnant where they are not.
+5. A sentence that asks, that is a heading, that is too short or long to be read alone, or that reports what was
+   recommended before, supports nothing.
 
-What no sentence supports is not answered. Documents that are not in force on the day never come this far.
+What no sentence supports is not answered. Documents that are not in force on the day never come this far, and what is
+cited is read again out of the version it names (``stands_in``).
 """
 
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 import tantivy
 from service_contracts.answers import AnswerSentence
-from service_contracts.evidence import Passage
+from service_contracts.evidence import Passage, Source
 
-__all__ = ["supported_sentences"]
+from retrieval.asked_of import about_others, ages_asked, says_ages
+from retrieval.documents import in_force
+
+__all__ = ["stands_in", "supported_sentences"]
 
 _ENOUGH = 0.7
-_OWN = 0.6
+_OWN = 0.5
+_ABOUT = 0.15
 _LEAST_WORDS, _MOST_CHARS = 5, 700
 _STOP = """
     a about after all also am an and any are as at be been before being between both but by can could did do does doing
@@ -34,14 +42,33 @@ _STOP = """
     while who whom whose why will with would you your
 """
 _ASKING = """
-    advice advise clinician clinicians considered evidence give given guideline guidelines literature long many much
-    need often patient patients people recommend recommended recommendation recommendations say says studies study tell
-    together
+    advice advise advised begin clinician clinicians considered enough evidence follow get give given guideline
+    guidelines literature long many much need offer offered often patient patients prescribe prescribed receive
+    recommend recommended recommendation recommendations routine routinely say says start started studies study
+    sufficient take taken tell together use used
+"""
+# Of whom: told apart by ``asked_of``, and no part of what is asked.
+_WHOM = """
+    adolescent adolescents adult adults age aged ages boy boys child children female females girl girls infant infants
+    male males man men newborn newborns old older people person persons woman women year years young younger
 """
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[A-Z0-9•])|\n+|\s*•\s*")
 # "e.g. Warfarin", "vs. Placebo", "Dr. Smith", "J. Smith" end no sentence.
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|al|etc|dr|mr|mrs|ms|no|fig|st|approx)|\b[A-Z])\.$", re.I)
+_SHORT = re.compile(r"((?:\w+[ -]){2,7})\(([A-Z]{2,7})\)")
 _NUMBER = re.compile(r"\d[\d,.]*\d|\d")
+# "The 2016 guideline recommended", "in its previous statement": what was said before, and perhaps no longer.
+_RECOMMENDING = r"(?:recommend\w*|guidelines?|statements?|conclu\w+)"
+_BEFORE = re.compile(
+    rf"\b(?:previous(?:ly)?|earlier|former(?:ly)?|prior|old)\b.{{0,40}}\b{_RECOMMENDING}|\bupdates (?:and|the|its)\b"
+    rf"|\b((?:19|20)\d\d)\b.{{0,60}}\b{_RECOMMENDING}|\b{_RECOMMENDING}\b.{{0,40}}\b(?:in|from|of) ((?:19|20)\d\d)\b",
+    re.I | re.S,
+)
+# The heading of a recommendation itself, not of what is told about it.
+_GRADED = re.compile(r"\(grade [A-DI]\)$|\brecommendations? #\d", re.I)
+_RECOMMENDS = re.compile(r"\brecommends?\b|\bshould\b|\bevidence is insufficient\b", re.I)
+_NO_SYMPTOMS = re.compile(r"\b(?:without|no|any) symptoms\b", re.I)
+_REFERENCE = re.compile(r"\([^()]*\b(?:19|20)\d\d[^()]*\)")
 
 
 def _analyzer() -> tantivy.TextAnalyzer:
@@ -51,53 +78,123 @@ def _analyzer() -> tantivy.TextAnalyzer:
 
 
 _STEMS = _analyzer()
-_IGNORED = frozenset(_STEMS.analyze(f"{_STOP} {_ASKING}"))
+# Forms of one word that the stemmer leaves apart.
+_SAME = {
+    "mammogram": "mammographi",
+    "pregnanc": "pregnant",
+    "prophylact": "prophylaxi",
+    "smoker": "smoke",
+    "ultrasonographi": "ultrasound",
+}
+_IGNORED = frozenset(_STEMS.analyze(f"{_STOP} {_ASKING} {_WHOM}"))
 
 
 @dataclass(frozen=True)
 class _Question:
+    text: str
     weights: dict[str, float]
     numbers: frozenset[str]
+    ages: frozenset[str]
+    drugs: frozenset[str]
+    short: dict[str, frozenset[str]]
+
+    def read(self, *texts: str) -> frozenset[str]:
+        """Return the words of texts, with the short forms that they spell out and what their short forms stand for."""
+        words = _words(" ".join(texts))
+        for form, spelt in self.short.items():
+            if form in words or spelt <= words:
+                words |= {form, *spelt}
+        return words
 
     def share(self, words: frozenset[str]) -> float:
         total = sum(self.weights.values())
         return sum(weight for word, weight in self.weights.items() if word in words) / total if total else 0.0
 
 
-def supported_sentences(question: str, passages: Sequence[Passage], limit: int) -> list[AnswerSentence]:
-    """Return the sentences of ``passages`` (best passage first) that support ``question``, best first."""
-    texts = [_words(f"{one.source.title} {one.source.section} {one.text}") for one in passages]
-    asked = _question(question, texts)
-    found: dict[str, tuple[float, float, int, AnswerSentence]] = {}
+def supported_sentences(
+    question: str, passages: Sequence[Passage], drugs: frozenset[str] = frozenset(), *, advice: bool = False
+) -> list[tuple[AnswerSentence, Passage]]:
+    """Return the sentences of ``passages`` (best passage first) that support ``question``, best first, each once.
+
+    ``drugs`` are names of ingredients: one that is asked about must be spoken of. Where ``advice`` is asked for,
+    recommendations come before sentences that recommend, and these before those that report, if they speak of about
+    as much.
+    """
+    asked = _question(question, passages, drugs)
+    found: dict[str, tuple[int, float, int, AnswerSentence, Passage]] = {}
     for rank, passage in enumerate(passages):
-        context = _words(f"{passage.source.title} {passage.source.section}")
         for start, end in _sentences(passage.text):
-            sentence = _judged(asked, passage, start, end, context)
+            sentence = _judged(asked, passage, start, end)
             if sentence is not None:
                 own = asked.share(frozenset(sentence.words))
-                found.setdefault(sentence.text, (-sentence.support, -own, rank, sentence))
-    ordered = sorted(found.values(), key=lambda one: one[:3])
-    return [sentence for *_, sentence in ordered[:limit]]
+                order = _order(sentence, passage) if advice else 0
+                found.setdefault(sentence.text, (order, -own, rank, sentence, passage))
+    best = max((sentence.support for *_, sentence, _ in found.values()), default=0.0)
+    ordered = sorted(
+        found.values(), key=lambda one: (one[3].support < best - _ABOUT, one[0], -one[3].support, *one[1:3])
+    )
+    return [(sentence, passage) for *_, sentence, passage in ordered]
 
 
-def _question(text: str, passages: Sequence[frozenset[str]]) -> _Question:
-    words = _words(text) - _IGNORED
+def _order(sentence: AnswerSentence, passage: Passage) -> int:
+    if _GRADED.search(passage.source.section) or _GRADED.search(passage.source.title):
+        return 0
+    return 1 if _RECOMMENDS.search(sentence.text) else 2
+
+
+def stands_in(sentence: AnswerSentence, found: Passage, kept: Passage, as_of: date) -> bool:
+    """Whether ``kept``, read again, holds the sentence where it was found, under the same headings, and is in force."""
+    headings = [(one.source.title, one.source.section, one.source.version) for one in (found, kept)]
+    return (
+        kept.text[sentence.start : sentence.end] == sentence.text != ""
+        and headings[0] == headings[1]
+        and in_force(kept.source.effective_from, kept.source.superseded_on, as_of)
+    )
+
+
+def _question(text: str, found: Sequence[Passage], drugs: frozenset[str]) -> _Question:
+    texts = [f"{one.source.title} {one.source.section} {one.text}" for one in found]
+    ages = ages_asked(text)
+    asked = _Question(text, {}, _numbers(text) - ages, ages, _drugs(text, drugs), _short_forms([text, *texts]))
+    passages = [asked.read(one) for one in texts]
+    words = _words(_NO_SYMPTOMS.sub("asymptomatic", text)) - _IGNORED
     weights = {
         word: math.log(1 + (len(passages) + 1) / (1 + sum(word in one for one in passages)))
         for word in words
         if not word.isdecimal() and len(word) > 1
     }
-    return _Question(weights, _numbers(text))
+    return replace(asked, weights=weights)
 
 
-def _judged(asked: _Question, passage: Passage, start: int, end: int, context: frozenset[str]) -> AnswerSentence | None:
-    text = passage.text[start:end]
-    words = _words(text)
+def _short_forms(texts: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Return the short forms that the texts explain, "bacterial vaginosis (BV)", with the words that they stand for."""
+    found: dict[str, frozenset[str]] = {}
+    for text in texts:
+        for spelt, form in _SHORT.findall(text):
+            words = re.findall(r"\w+", spelt)[-len(form) :]
+            if "".join(word[0] for word in words).upper() == form.upper():
+                found.setdefault(form.lower(), _words(" ".join(words)))
+    return found
+
+
+def _drugs(text: str, drugs: frozenset[str]) -> frozenset[str]:
+    """Return the stems of the drugs that a text names."""
+    spoken = re.findall(r"[a-z][a-z-]+", text.lower())
+    names = {" ".join(spoken[at : at + length]) for length in (1, 2, 3) for at in range(len(spoken))}
+    return frozenset(stem for name in names & drugs for stem in _words(name))
+
+
+def _judged(asked: _Question, passage: Passage, start: int, end: int) -> AnswerSentence | None:
+    text, title, section = passage.text[start:end], passage.source.title, passage.source.section
+    words, spoken = asked.read(text), asked.read(title, section, text)
     own = frozenset(word for word in asked.weights if word in words)
     if len(own) < min(2, len(asked.weights)) or not asked.weights or asked.share(own) < _OWN:
         return None
-    support = asked.share(words | context)
-    if support < _ENOUGH or not asked.numbers <= _numbers(text):
+    support = asked.share(spoken)
+    if support < _ENOUGH or not asked.drugs <= spoken or _reports_earlier(text, passage.source):
+        return None
+    numbers = asked.numbers if says_ages(text, section) else asked.numbers | asked.ages
+    if not numbers <= _numbers(text) or about_others(asked.text, text, section, title):
         return None
     return AnswerSentence(
         text=text,
@@ -107,6 +204,16 @@ def _judged(asked: _Question, passage: Passage, start: int, end: int, context: f
         support=round(support, 3),
         words=tuple(sorted(own)),
     )
+
+
+def _reports_earlier(text: str, source: Source) -> bool:
+    """Whether a sentence tells what was recommended before its own document, by words or by an earlier year."""
+    first = source.effective_from or source.published
+    for found in _BEFORE.finditer(_REFERENCE.sub("", text)):
+        year = found[1] or found[2]
+        if year is None or first is None or int(year) < first.year:
+            return True
+    return False
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -131,7 +238,7 @@ def _readable(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(_STEMS.analyze(text))
+    return frozenset(_SAME.get(stem, stem) for stem in _STEMS.analyze(text))
 
 
 def _numbers(text: str) -> frozenset[str]:

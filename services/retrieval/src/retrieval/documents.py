@@ -6,7 +6,7 @@ from datetime import date
 
 from service_contracts.evidence import Fact, Source
 
-__all__ = ["DocumentKind", "DrugName", "IngestedDocument", "PassageText", "in_force", "superseded"]
+__all__ = ["DocumentKind", "DrugName", "IngestedDocument", "PassageText", "as_ingested", "in_force", "superseded"]
 
 DocumentKind = str
 """``label``, ``guideline``, ``policy``, ``literature``, ``formulary``, ``interaction`` or ``starter``: what a passage
@@ -56,6 +56,17 @@ class IngestedDocument:
             digest.update(fact.model_dump_json().encode())
         digest.update(repr((self.passages, self.names)).encode())
         return digest.hexdigest()
+
+
+def as_ingested(document: IngestedDocument, digest: str, passage_id: str) -> PassageText | None:
+    """Return a passage of a document that was put together again from what is kept, None when it is not what came in.
+
+    The digest is that of the ingestion. It is of facts and names in their order too, which is not kept: only documents
+    of passages alone can be told to be whole.
+    """
+    if document.digest != digest:
+        return None
+    return next((one for one in document.passages if one.id == passage_id), None)
 
 
 def in_force(effective_from: date | None, superseded_on: date | None, as_of: date) -> bool:

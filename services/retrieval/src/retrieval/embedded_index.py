@@ -12,7 +12,7 @@ import numpy as np
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
 from service_runtime.secrets import SecretStore
 
-from retrieval.documents import IngestedDocument
+from retrieval.documents import IngestedDocument, as_ingested
 from retrieval.drug_names import CLASS_PREFIX
 from retrieval.encoder import Encoder
 from retrieval.fact_base import FactBase
@@ -93,6 +93,18 @@ class EmbeddedIndex:
                 passage_id, text, source = row
                 found.append(Passage(id=passage_id, text=text, source=source, score=score))
         return found
+
+    async def quoted(self, passage: Passage) -> Passage | None:
+        """See ``Index.quoted``."""
+        whole = await asyncio.to_thread(self._store.whole, passage.id, passage.source.version)
+        if whole is None:
+            return None
+        document, digest, until = whole
+        kept = as_ingested(document, digest, passage.id)
+        if kept is None:
+            return None
+        source = document.source.model_copy(update={"section": kept.section, "superseded_on": until})
+        return Passage(id=kept.id, text=kept.text, source=source, score=passage.score)
 
     async def write(self, documents: Iterable[IngestedDocument], checkpoint: Checkpoint | None = None) -> WriteCounts:
         """See ``Index.write``."""

@@ -105,6 +105,13 @@ class Index(Protocol):
         """Return the best passages in force on ``query.as_of`` (today when None), best first."""
         ...
 
+    async def quoted(self, passage: Passage) -> Passage | None:
+        """Return a passage that was found as it came in with its version, read from what is kept.
+
+        None when that version has no such passage by now, or is not whole: nothing of it is to be cited.
+        """
+        ...
+
     async def write(self, documents: Iterable[IngestedDocument], checkpoint: Checkpoint | None = None) -> WriteCounts:
         """Store documents and the checkpoint together, all or nothing. The same version again replaces itself."""
         ...

@@ -20,7 +20,7 @@ from retrieval.opensearch.head import EMPTY, Head
 from retrieval.opensearch.names import Names
 from retrieval.opensearch.opening import ensure_indices
 from retrieval.opensearch.revision import remove_documents, revise
-from retrieval.opensearch.rows import KEPT, DocumentRow, read_facts, read_names, read_passage
+from retrieval.opensearch.rows import KEPT, DocumentRow, read_facts, read_names, read_passage, read_quoted
 from retrieval.opensearch.vectors import VectorField
 from retrieval.opensearch.writing import Change, Writing, read_head
 from retrieval.stored import Unembedded
@@ -85,6 +85,24 @@ class OpenSearchIndex:
             return []
         rows = await self._cluster.fetch(self._names.passages, list(best), KEPT)
         return [read_passage(row["_source"], best[row["_id"]]) for row in rows]
+
+    async def quoted(self, passage: Passage) -> Passage | None:
+        """See ``Index.quoted``. The passage is looked for by its words in its version."""
+        head = self._view.head
+        of_version = queries.visible(head, {"term": {"version": passage.source.version}})
+        search = queries.by_words(passage.text, of_version, DEEP)
+        found = (await self._cluster.searches(self._names.passages, [search]))[0]["hits"]["hits"]
+        if not found:
+            return None
+        hits = await self._cluster.fetch(self._names.passages, [hit["_id"] for hit in found], (*KEPT, "document"))
+        row = next((hit["_source"] for hit in hits if hit["_source"]["id"] == passage.id), None)
+        if row is None:
+            return None
+        of_document = queries.visible(head, {"term": {"document": row["document"]}})
+        rows = [hit["_source"] async for hit in self._cluster.rows(self._names.passages, of_document)]
+        fields = ("key", "kind", "digest", "body")
+        documents = await self._cluster.fetch(self._names.documents, [row["document"]], fields)
+        return read_quoted(documents[0]["_source"], rows, passage) if documents else None
 
     async def write(self, documents: Iterable[IngestedDocument], checkpoint: Checkpoint | None = None) -> WriteCounts:
         """See ``Index.write``."""

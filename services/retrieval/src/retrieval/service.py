@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from service_contracts.answers import Abstention, Answer, AnswerQuery, QuestionKind
+from service_contracts.answers import Abstention, Answer, AnswerQuery, AnswerSentence, QuestionKind
 from service_contracts.evidence import Evidence, EvidenceQuery, Passage, PassageQuery
 from service_runtime.log import LogCode, log
 from service_runtime.secrets import SecretError
 
-from retrieval.answering import supported_sentences
+from retrieval.answering import stands_in, supported_sentences
 from retrieval.index import Index, IndexFailure, IndexUnavailable
 from retrieval.ingress import NotReady
 from retrieval.reranking import READ_AGAIN, Reranker, reranked
@@ -20,7 +20,7 @@ from retrieval.starter import load_starter
 __all__ = ["RetrievalService"]
 
 _SOURCE_KINDS = {QuestionKind.GUIDELINE: ("guideline", "policy"), QuestionKind.LITERATURE: ("literature",)}
-_PASSAGES_READ = 24
+_PASSAGES_READ = 50
 
 
 class RetrievalService:
@@ -34,6 +34,7 @@ class RetrievalService:
         self._refresh_every_s = refresh_every_s
         self._index: Index | None = None
         self._reason = "index-opening"
+        self._drugs: tuple[str, frozenset[str]] = ("", frozenset())
         self._one_reading = asyncio.Lock()
         self.reranker: Reranker | None = None
         """Reads the best passages again; set once it is loaded, if there is one."""
@@ -87,18 +88,51 @@ class RetrievalService:
         try:
             async with asyncio.timeout(query.budget_ms / 1000):
                 version, passages = index.version, await self._searched(wanted)
-                sentences = await asyncio.to_thread(supported_sentences, query.question, passages, query.limit)
+                drugs = await self._ingredients(index)
+                advice = query.kind is QuestionKind.GUIDELINE
+                judge = partial(supported_sentences, query.question, passages, drugs, advice=advice)
+                sentences = await asyncio.to_thread(judge)
+                cited = await self._verified(index, sentences, query)
         except TimeoutError:
             return Answer(abstained=Abstention.DEADLINE, index_version=index.version)
-        if not sentences:
-            why = Abstention.NOT_SUPPORTED if passages else Abstention.NOTHING_FOUND
-            return Answer(abstained=why, index_version=version)
-        cited = {sentence.passage_id for sentence in sentences}
+        except IndexUnavailable:
+            raise NotReady("index-unavailable") from None
+        if not cited:
+            why = Abstention.NOT_VERIFIED if sentences else Abstention.NOT_SUPPORTED
+            return Answer(abstained=why if passages else Abstention.NOTHING_FOUND, index_version=version)
+        read = {passage.id: passage for _, passage in cited}
         return Answer(
-            sentences=tuple(sentences),
-            passages=tuple(passage for passage in passages if passage.id in cited),
-            index_version=version,
+            sentences=tuple(sentence for sentence, _ in cited), passages=tuple(read.values()), index_version=version
         )
+
+    async def _ingredients(self, index: Index) -> frozenset[str]:
+        """Return the names of ingredients under this version of the index; they are many and change seldom."""
+        known, names = self._drugs
+        if known != index.version:
+            names = await index.ingredients()
+            self._drugs = index.version, names
+        return names
+
+    async def _verified(
+        self, index: Index, sentences: Sequence[tuple[AnswerSentence, Passage]], query: AnswerQuery
+    ) -> list[tuple[AnswerSentence, Passage]]:
+        """Return the first sentences that stand in their version as it came in, in force, with what was read of it."""
+        cited: list[tuple[AnswerSentence, Passage]] = []
+        read: dict[str, Passage | None] = {}
+        dropped = 0
+        for sentence, found in sentences:
+            if len(cited) == query.limit:
+                break
+            if found.id not in read:
+                read[found.id] = await index.quoted(found)
+            kept = read[found.id]
+            if kept is not None and stands_in(sentence, found, kept, query.as_of):
+                cited.append((sentence, kept))
+            else:
+                dropped += 1
+        if dropped:
+            log(LogCode.CITATIONS_DROPPED, level=logging.ERROR, count=dropped, version=index.version)
+        return cited
 
     def _opened(self) -> Index:
         if self._index is None:

@@ -40,7 +40,7 @@ class GuidelinePages:
     """See ``Importer``. A file is a document; the text before the first heading stands under its title."""
 
     name = "guideline-pages"
-    edition = 1
+    edition = 2
 
     def __init__(self, provenance: Provenance) -> None:
         self._provenance = provenance
@@ -132,6 +132,8 @@ def _actions(actions: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _markup(data: bytes) -> tuple[str | None, list[tuple[str, str]]]:
+    if b"{% include" in data:
+        raise RecordRefused("a template, not the page that is made of it")
     parser = html.HTMLParser(no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
     try:
         root = html.document_fromstring(data, parser=parser)
@@ -155,7 +157,10 @@ def _markup(data: bytes) -> tuple[str | None, list[tuple[str, str]]]:
     return (title.strip() if title and title.strip() else None), found
 
 
-_LINE_NUMBER = re.compile(r"^ {0,3}\d{1,4} {1,}", re.M)
+_LINE_NUMBER = re.compile(r"^\f? {0,3}\d{1,4}(?: +|$)", re.M)
+# The number of a page stands alone, far from the margin, between two lines of one sentence.
+_PAGE_NUMBER = re.compile(r"\n\s*\n[ \t]{10,}\d{1,4}[ \t]*\n\s*")
+_SPACED_LINES = re.compile(r"(?<!\n)\n[ \t]*\n(?![ \t]*\n)")
 _HEADING = re.compile(r"^#{1,4}\s+(.+)$", re.M)
 
 
@@ -163,8 +168,8 @@ def _plain_text(text: str) -> list[tuple[str, str]]:
     lines = text.splitlines()
     numbered = sum(bool(_LINE_NUMBER.match(line)) for line in lines)
     if numbered > len(lines) / 3:
-        # A draft with numbered lines: the numbers are not part of its text.
-        text = _LINE_NUMBER.sub("", text)
+        # A draft with numbered and spaced lines: neither is part of its text.
+        text = _SPACED_LINES.sub("\n", _PAGE_NUMBER.sub("\n", _LINE_NUMBER.sub("", text)))
     parts = _HEADING.split(text)
     sections = [("", parts[0])]
     sections += [(parts[one].strip(), parts[one + 1]) for one in range(1, len(parts) - 1, 2)]

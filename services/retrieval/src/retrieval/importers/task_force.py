@@ -1,12 +1,12 @@
 """Editions of the US Preventive Services Task Force: the JSON of its Prevention TaskForce API, taken whole on one day.
 
-A topic is a document and a statement on it a version of the document, named by its number. Where an edition says when a
-statement was published, it is in force from that day; where it does not, from the day of the edition: earlier nothing is
-known. What a later edition has no more ends there: by its successor (``task_force.yaml`` knows former titles), or on the
-day of that edition. So editions are read from the oldest on.
+A topic is a document; a statement on it is a version of the document, named by its number. Where an edition says when a
+statement was published, it is in force from that day; where not, from the day of the edition: before, nothing is known.
+What a later edition has no more ends there: by its successor (``task_force.yaml`` knows former titles), or on the day
+of that edition. So editions are read from the oldest on.
 
 What a statement reports of earlier ones, of other topics and of other publishers is left out: read by itself it would
-pass for what the Task Force recommends now.
+pass for what the Task Force recommends now. So are tables: cells in a row are no sentence.
 """
 
 import json
@@ -40,8 +40,10 @@ _NOT_ITS_OWN = re.compile(
     r"|references|scope of review",
     re.I,
 )
-_SMALL = frozenset("a an and by for from in into of on or the through to with".split())
-_BLOCKS = ("p", "li", "div", "td", "th", "tr", "ul", "ol", "table")
+_SMALL = frozenset(
+    ("a", "an", "and", "by", "for", "from", "in", "into", "of", "on", "or", "the", "through", "to", "with")
+)
+_BLOCKS = ("p", "li", "div", "ul", "ol")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 Json = Mapping[str, Any]
 
@@ -194,7 +196,7 @@ def _parts(markup: str) -> list[tuple[str, str]]:
         root = html.fragment_fromstring(markup, create_parent="div", parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):
         raise RecordRefused("HTML that cannot be read") from None
-    for junk in root.xpath(".//script|.//style|.//sup"):
+    for junk in root.xpath(".//script|.//style|.//sup|.//table"):
         junk.drop_tree()
     parts: list[tuple[str, list[str]]] = [("", [])]
     for text, heading in _texts(root):

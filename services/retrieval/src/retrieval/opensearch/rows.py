@@ -11,11 +11,21 @@ from typing import Any
 
 from service_contracts.evidence import Fact, Passage, Source
 
-from retrieval.documents import DrugName, IngestedDocument
+from retrieval.documents import DrugName, IngestedDocument, PassageText, as_ingested
 from retrieval.stored import StoredFact, content_of, heading, with_last_day
 from retrieval.wanted import ALWAYS, NEVER
 
-__all__ = ["KEPT", "DocumentRow", "Row", "document_row", "passage_rows", "read_facts", "read_names", "read_passage"]
+__all__ = [
+    "KEPT",
+    "DocumentRow",
+    "Row",
+    "document_row",
+    "passage_rows",
+    "read_facts",
+    "read_names",
+    "read_passage",
+    "read_quoted",
+]
 
 Row = dict[str, Any]
 KEPT = ("id", "text", "until", "body")
@@ -125,10 +135,28 @@ def read_names(rows: Iterable[DocumentRow]) -> list[DrugName]:
 
 def read_passage(row: Mapping[str, Any], score: float) -> Passage:
     """Return the passage that a row keeps."""
-    until = None if row["until"] == NEVER else date.fromordinal(row["until"])
     source = Source.model_validate_json(row["body"]["source"])
-    source = source.model_copy(update={"section": row["body"]["section"], "superseded_on": until})
+    changed = {"section": row["body"]["section"], "superseded_on": _last_day(row["until"])}
+    source = source.model_copy(update=changed)
     return Passage(id=row["id"], text=row["text"], source=source, score=score)
+
+
+def read_quoted(document: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], found: Passage) -> Passage | None:
+    """Return a passage out of the rows of its version, None when these are not what came in."""
+    ordered = sorted(rows, key=lambda row: row["place"])
+    passages = tuple(PassageText(row["id"], row["body"]["section"], row["text"]) for row in ordered)
+    source = Source.model_validate_json(document["body"]["source"])
+    whole = IngestedDocument(document["key"], document["kind"], source, (), passages)
+    kept = as_ingested(whole, document["digest"], found.id)
+    if kept is None:
+        return None
+    until = min(row["until"] for row in ordered)
+    source = source.model_copy(update={"section": kept.section, "superseded_on": _last_day(until)})
+    return Passage(id=kept.id, text=kept.text, source=source, score=found.score)
+
+
+def _last_day(until: int) -> date | None:
+    return None if until == NEVER else date.fromordinal(until)
 
 
 def _day(day: date | None, otherwise: int) -> int:
