@@ -1,5 +1,6 @@
 """``preceptor ingest``: brings labels, formularies, interactions, guidelines and facts into the index."""
 
+import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +25,14 @@ from retrieval.fetch import FetchFailed, fetch
 from retrieval.forget_command import forget
 from retrieval.importers.ansm_english import AnsmEnglish
 from retrieval.importers.dailymed_spl import DailyMedLabels
+from retrieval.importers.fhir_download import download_formularies, server_address
 from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.pubmed import PubMedArticles
 from retrieval.importers.qhp import QhpFormularies
-from retrieval.importers.records import Importer
+from retrieval.importers.records import Importer, RecordRefused
 from retrieval.importers.task_force import EDITIONS, TOPICS, TaskForceEditions
 from retrieval.index import Index
 from retrieval.ingest import Refusal
@@ -60,9 +62,32 @@ def spl(paths: _Paths, again: _Again = False) -> None:
 
 
 @app.command()
-def formularies(paths: _Paths, again: _Again = False) -> None:
-    """Read FHIR formularies of the Da Vinci US Drug Formulary guide: folders of a bulk export, or Bundles."""
-    run_importer(lambda _: _just(FhirFormularies()), paths, again)
+def formularies(
+    paths: Annotated[list[Path] | None, typer.Argument(exists=True, readable=True, help="Files or folders.")] = None,
+    url: Annotated[str | None, typer.Option(help="The base address of a FHIR server to read from instead.")] = None,
+    again: _Again = False,
+) -> None:
+    """Read FHIR formularies of the Da Vinci US Drug Formulary guide: folders of a bulk export, Bundles, or a server."""
+    if (url is None) == (not paths):
+        raise typer.BadParameter("name either files or --url")
+    if url is None:
+        run_importer(lambda _: _just(FhirFormularies()), paths or [], again)
+        return
+    own_settings()
+    try:
+        address = server_address(url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    with tempfile.TemporaryDirectory(prefix="formularies-") as scratch:
+        folder = Path(scratch) / address.host
+        folder.mkdir()
+        try:
+            with progress_bar() as progress:
+                bar = progress.add_task(f"from {address.host}", total=None)
+                download_formularies(address, folder, advance=lambda n: progress.advance(bar, n), stop=Stop())
+        except RecordRefused as refusal:
+            fail(f"{address.host}: {refusal}. Nothing was changed.")
+        run_importer(lambda _: _just(FhirFormularies()), [folder], again)
 
 
 @app.command()
