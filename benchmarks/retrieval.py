@@ -10,7 +10,9 @@ Maven is missing.
 import asyncio
 import json
 import os
+import signal
 import socket
+import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -55,6 +57,7 @@ _Rows = Sequence[Quality] | Sequence[Speed]
 
 def run() -> str:
     """Measure the parts that are wanted and return the report of all that is known."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the node does not outlive the benchmark
     warnings.simplefilter("ignore")  # the secrets of an index that lives as long as the benchmark
     named = os.environ.get("PRECEPTOR_BENCHMARK_PARTS", "")
     growing = bool(os.environ.get("PRECEPTOR_BENCHMARK_GROWTH"))

@@ -17,7 +17,8 @@ _FIRST_HEAP, _LATER_HEAP = 64_000_000, 15_000_000
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("number", stored=True, indexed=True)
-    builder.add_text_field("words", tokenizer_name="en_stem")
+    # Frequencies without positions: no phrase is ever searched for.
+    builder.add_text_field("words", tokenizer_name="en_stem", index_option="freq")
     for name in ("kind", "publisher", "version"):
         builder.add_text_field(name, tokenizer_name="raw")
     builder.add_integer_field("since", indexed=True, fast=True)
