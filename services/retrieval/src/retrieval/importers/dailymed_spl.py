@@ -1,15 +1,23 @@
-"""DailyMed labels in Structured Product Labeling XML (HL7 v3), read without entities, DTDs or network."""
+"""DailyMed labels in Structured Product Labeling XML (HL7 v3), read without entities, DTDs or network.
 
+Besides single documents the downloads are read as they come: a zip (``dm_spl_release_human_rx_part1.zip``) of folders
+(``prescription``, ``otc``) of zips, each with one document and its pictures. Nothing is unpacked onto the disk.
+"""
+
+import io
+import re
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 from lxml import etree
 
 from retrieval.documents import IngestedDocument
 from retrieval.importers.records import Record, RecordRefused, read_limited
+from retrieval.importers.streams import member_bytes, members, open_zip
 from retrieval.labels.document import label_document, substance_names
 from retrieval.labels.interactions import Lexicon
 from retrieval.labels.text import LabelText
@@ -18,6 +26,8 @@ __all__ = ["DailyMedLabels", "parse_spl"]
 
 _NS = {"v": "urn:hl7-org:v3"}
 _MAX_BYTES = 32 * 1024 * 1024
+# With its pictures.
+_MAX_ZIP_BYTES = 256 * 1024 * 1024
 # LOINC codes of label sections, by the name openFDA gives to each.
 _SECTIONS = {
     "34067-9": "indications_and_usage",
@@ -31,6 +41,7 @@ _SECTIONS = {
     "50568-5": "ask_doctor",
     "50570-1": "stop_use",
 }
+_NOT_HUMAN = re.compile(r"\banimal\b", re.I)
 _ROUTES = {"C38288": "oral", "C38299": "subcutaneous", "C38276": "intravenous", "C38304": "topical"}
 
 
@@ -44,19 +55,38 @@ class DailyMedLabels:
         self._lexicon = Lexicon(known)
 
     def inputs(self, path: Path) -> list[Path]:
-        """See ``Importer.inputs``: every file is an input, since each holds one label."""
-        return [path] if path.is_file() else sorted(path.rglob("*.xml"))
+        """See ``Importer.inputs``: a document or a zip."""
+        if path.is_file():
+            return [path]
+        return sorted(one for one in path.rglob("*") if one.suffix.lower() in (".xml", ".zip") and one.is_file())
 
-    def count(self, _: Path) -> int:
+    def count(self, path: Path) -> int:
         """See ``Importer.count``."""
-        return 1
+        if path.suffix.lower() != ".zip":
+            return 1
+        with open_zip(path) as opened:
+            return len(members(opened, ".xml", ".zip"))
 
     def records(self, path: Path) -> Iterator[Record]:
-        """See ``Importer.records``."""
-        yield Record(path.name, partial(self._convert, path))
+        """See ``Importer.records``; of a zip, a record is a member."""
+        if path.suffix.lower() != ".zip":
+            yield Record(path.name, lambda: self._label(read_limited(path, _MAX_BYTES)))
+            return
+        with open_zip(path) as opened:
+            for member in members(opened, ".xml", ".zip"):
+                yield Record(f"{path.name}: {member.filename}", partial(self._member, opened, member))
 
-    def _convert(self, path: Path) -> IngestedDocument:
-        return label_document(parse_spl(read_limited(path, _MAX_BYTES)), self._lexicon)
+    def _member(self, opened: ZipFile, member: ZipInfo) -> IngestedDocument:
+        if member.filename.lower().endswith(".xml"):
+            return self._label(member_bytes(opened, member, _MAX_BYTES))
+        with open_zip(io.BytesIO(member_bytes(opened, member, _MAX_ZIP_BYTES))) as inner:
+            documents = members(inner, ".xml")
+            if len(documents) != 1:
+                raise RecordRefused(f"{len(documents)} documents where one is expected")
+            return self._label(member_bytes(inner, documents[0], _MAX_BYTES))
+
+    def _label(self, data: bytes) -> IngestedDocument:
+        return label_document(parse_spl(data), self._lexicon)
 
 
 def parse_spl(data: bytes) -> LabelText:
@@ -70,6 +100,10 @@ def parse_spl(data: bytes) -> LabelText:
         raise RecordRefused(f"not well-formed XML (line {error.lineno})") from None
     if etree.QName(root).localname != "document" or etree.QName(root).namespace != _NS["v"]:
         raise RecordRefused("not an SPL document")
+    kind = root.find("v:code", _NS)
+    if kind is not None and _NOT_HUMAN.search(str(kind.get("displayName", ""))):
+        # What is right for a dog says nothing of people.
+        raise RecordRefused(f"not a drug for people: {kind.get('displayName').lower()[:60]}")
     set_id = root.find("v:setId", _NS)
     if set_id is None or not set_id.get("root"):
         raise RecordRefused("an SPL document without set id")

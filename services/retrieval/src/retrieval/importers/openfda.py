@@ -1,8 +1,11 @@
-"""openFDA drug labels: the API's JSON, JSON lines (also compressed), with ``openfda`` beside or around the sections."""
+"""openFDA drug labels: the API's JSON, the bulk download, JSON lines, with ``openfda`` beside or around the sections.
+
+The bulk download is a dozen zips, each with one JSON file of some hundred megabytes: its results are read one by one.
+"""
 
 import json
-import lzma
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -10,7 +13,9 @@ from typing import IO, Any
 
 from retrieval.documents import IngestedDocument
 from retrieval.drug_names import ingredient_names
-from retrieval.importers.records import Record, RecordRefused, read_limited
+from retrieval.importers.long_json import json_items
+from retrieval.importers.records import Record, RecordRefused
+from retrieval.importers.streams import members, open_bounded, open_member, open_zip
 from retrieval.labels.document import label_document, substance_names
 from retrieval.labels.interactions import Lexicon
 from retrieval.labels.text import LabelText
@@ -18,6 +23,8 @@ from retrieval.labels.text import LabelText
 __all__ = ["OpenFdaLabels"]
 
 _MAX_LINE = 16 * 1024 * 1024
+_LOOK_BYTES = 1 << 16
+_SUFFIXES = (".json", ".json.zip", ".json.gz", ".json.xz", ".jsonl", ".jsonl.xz", ".jsonl.gz", ".ndjson")
 _NOT_TEXT = frozenset({"openfda", "id", "set_id", "version", "effective_time"})
 
 
@@ -34,8 +41,7 @@ class OpenFdaLabels:
         """See ``Importer.inputs``."""
         if path.is_file():
             return [path]
-        found = (one for one in path.rglob("*") if one.name.endswith((".json", ".jsonl", ".jsonl.xz", ".ndjson")))
-        return sorted(found)
+        return sorted(one for one in path.rglob("*") if one.name.endswith(_SUFFIXES))
 
     def count(self, path: Path) -> int:
         """See ``Importer.count``."""
@@ -60,29 +66,30 @@ class OpenFdaLabels:
 
     def _raw(self, path: Path) -> Iterator[tuple[str, bytes]]:
         """Yield the JSON of each label, with its place."""
-        if path.name.endswith(".json"):
-            try:
-                whole = json.loads(read_limited(path))
-            except ValueError:
-                raise RecordRefused("not JSON") from None
-            results = whole.get("results") if isinstance(whole, dict) else whole
-            rows = results if isinstance(results, list) else [whole]
-            for number, row in enumerate(rows, start=1):
-                yield f"{path.name}#{number}", json.dumps(row).encode()
+        if path.name.endswith(".zip"):
+            with open_zip(path) as opened:
+                for member in members(opened, ".json"):
+                    yield from _results(path.name, partial(open_member, opened, member))
             return
-        try:
-            with _open(path) as file:
-                number = 0
-                while line := file.readline(_MAX_LINE):
-                    number += 1
-                    if line.strip():
-                        yield f"{path.name}:{number}", line
-        except (OSError, lzma.LZMAError, EOFError) as error:
-            raise RecordRefused(f"cannot be read ({type(error).__name__})") from None
+        if path.name.endswith((".json", ".json.gz", ".json.xz")):
+            yield from _results(path.name, partial(open_bounded, path))
+            return
+        with open_bounded(path) as stream:
+            number = 0
+            while line := stream.readline(_MAX_LINE):
+                number += 1
+                if line.strip():
+                    yield f"{path.name}:{number}", line
 
 
-def _open(path: Path) -> IO[bytes]:
-    return lzma.open(path) if path.suffix == ".xz" else path.open("rb")
+def _results(name: str, opened: Callable[[], AbstractContextManager[IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
+    """Yield what is in ``results``, or in the list, or the one label that the file is."""
+    with opened() as stream:
+        start = stream.read(_LOOK_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
+    where = "item" if start.startswith(b"[") else "results.item" if b'"results"' in start else ""
+    with opened() as stream:
+        for number, row in enumerate(json_items(stream, where), start=1):
+            yield f"{name}#{number}", json.dumps(row).encode()
 
 
 def _meta(raw: Any) -> dict[str, Any]:

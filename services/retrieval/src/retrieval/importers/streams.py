@@ -25,6 +25,7 @@ __all__ = [
     "member_bytes",
     "members",
     "open_bounded",
+    "open_member",
     "open_zip",
     "parse_xml",
 ]
@@ -163,13 +164,21 @@ def members(opened: ZipFile, *suffixes: str) -> list[ZipInfo]:
     return sorted(found, key=lambda one: one.filename)
 
 
-def member_bytes(opened: ZipFile, member: ZipInfo, limit: int) -> bytes:
-    """Return the bytes of a member; raise ``RecordRefused`` when they are too many, locked or damaged."""
+@contextmanager
+def open_member(opened: ZipFile, member: ZipInfo, limit: int = MAX_STREAM_BYTES) -> Iterator[IO[bytes]]:
+    """Open a member to be read piece by piece; raise ``RecordRefused`` when it is too long, locked or damaged."""
     if member.flag_bits & 0x1:
         raise RecordRefused("locked with a password")
     try:
         inner = opened.open(member)
     except (OSError, BadZipFile, RuntimeError, NotImplementedError) as error:
         raise RecordRefused(f"damaged or cut off ({type(error).__name__})") from None
-    with io.BufferedReader(Bounded(inner, limit), 1 << 16) as stream:
+    bound = min(limit, max(_FREE_BYTES, member.compress_size * _MOST_SWELLING))
+    with io.BufferedReader(Bounded(inner, bound), 1 << 16) as stream:
+        yield stream
+
+
+def member_bytes(opened: ZipFile, member: ZipInfo, limit: int) -> bytes:
+    """Return the bytes of a member; raise as ``open_member`` does."""
+    with open_member(opened, member, limit) as stream:
         return stream.read()
