@@ -28,6 +28,7 @@ from retrieval.importers.dailymed_spl import DailyMedLabels
 from retrieval.importers.fhir_download import download_formularies, server_address
 from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
+from retrieval.importers.icd10cm import Icd10CmTabular
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.pubmed import PubMedArticles
@@ -170,6 +171,22 @@ def task_force(
 def pubmed(paths: _Paths, again: _Again = False) -> None:
     """Read PubMed articles: baseline and update files in XML (.xml.gz), in the order of their numbers."""
     run_importer(lambda _: _just(PubMedArticles()), paths, again)
+
+
+@app.command()
+def icd10cm(
+    paths: _Paths,
+    effective_from: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From when it holds; else its file's name tells.")
+    ] = None,
+    superseded_on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From when not; else from the next October 1.")
+    ] = None,
+    again: _Again = False,
+) -> None:
+    """Read ICD-10-CM's tabular list: XML, also compressed, or the zip that CDC offers."""
+    dates = (day.date() if day else None for day in (effective_from, superseded_on))
+    run_importer(lambda _: _just(Icd10CmTabular(*dates)), paths, again)
 
 
 @app.command()

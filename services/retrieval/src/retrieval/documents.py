@@ -9,8 +9,8 @@ from service_contracts.evidence import Fact, Source
 __all__ = ["DocumentKind", "DrugName", "IngestedDocument", "PassageText", "as_ingested", "in_force", "superseded"]
 
 DocumentKind = str
-"""``label``, ``guideline``, ``policy``, ``literature``, ``formulary``, ``interaction`` or ``starter``: what a passage
-query filters."""
+"""``label``, ``guideline``, ``policy``, ``literature``, ``formulary``, ``interaction``, ``code-system`` or ``starter``:
+what a passage query filters."""
 
 
 @dataclass(frozen=True)

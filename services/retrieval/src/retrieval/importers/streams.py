@@ -83,9 +83,10 @@ def open_bounded(path: Path, limit: int = MAX_STREAM_BYTES) -> Iterator[IO[bytes
         yield stream
 
 
-def elements(stream: IO[bytes], *tags: str) -> Iterator[Any]:
+def elements(stream: IO[bytes], *tags: str, wanted: Callable[[Any], bool] | None = None) -> Iterator[Any]:
     """Yield each element of ``tags`` when it has been read whole; it is emptied when the next one is asked for.
 
+    With ``wanted`` the elements that it is false for stay as they are, for those around them, as do earlier siblings.
     A DOCTYPE that names a DTD elsewhere is passed over (it is not fetched); one that declares entities is refused.
     """
     try:
@@ -104,9 +105,11 @@ def elements(stream: IO[bytes], *tags: str) -> Iterator[Any]:
             if first:
                 _refuse_entities(element.getroottree())
                 first = False
+            if wanted is not None and not wanted(element):
+                continue
             yield element
             element.clear()
-            while element.getprevious() is not None:
+            while wanted is None and element.getprevious() is not None:
                 del element.getparent()[0]
     except etree.XMLSyntaxError as error:
         raise RecordRefused(f"not well-formed XML (line {error.lineno})") from None
