@@ -2,26 +2,12 @@
 
 # ruff: noqa: E501  sentences of labels are quoted whole
 
+from dataclasses import replace
+
 import pytest
-from retrieval.labels.document import label_document, substance_names
-from retrieval.labels.interactions import Lexicon, interactions
+from retrieval.labels.document import substance_names
 from retrieval.labels.limits import dose_limit, renal_limits
 from retrieval.labels.text import LabelText, passages, sentences
-from service_contracts.evidence import FactKind, Severity
-
-LEXICON = Lexicon(
-    [
-        "itraconazole",
-        "aliskiren",
-        "cyclosporine",
-        "gemfibrozil",
-        "danazol",
-        "rifampin",
-        "pimozide",
-        "lithium",
-        "fluvoxamine",
-    ]
-)
 
 
 def label(
@@ -76,8 +62,10 @@ def test_a_daily_maximum_that_stands_alone_is_read(sentence, drug, mg):
         "The maximum recommended dosing frequency is once per day.",
         # Something larger is spoken of: there may be another limit.
         "The maximum daily dose is 4 mg. Patients with panic disorder may need 10 mg daily.",
-        # Long-acting forms have limits of their own.
-        "The maximum daily dose is 2000 mg. Take testadrine extended-release tablets with food.",
+        # One time of giving, or what happened.
+        "The maximum single dose is 20 mg once daily.",
+        "The maximum daily dose administered in clinical trials was 40 mg.",
+        "It is seldom necessary to exceed a dosage of 2 g/day.",
     ],
 )
 def test_a_sentence_that_needs_its_context_is_passed_over(text):
@@ -91,13 +79,73 @@ def test_a_sentence_that_needs_its_context_is_passed_over(text):
         {"ingredients": ()},
         {"routes": ("oral", "intravenous")},
         {"routes": ()},
-        {"title": "Testor XR"},
     ],
 )
-def test_a_label_that_is_not_of_one_plain_oral_drug_gives_no_dose(more):
+def test_a_label_that_is_not_of_one_ingredient_and_route_gives_no_dose(more):
     assert dose_limit(label(dosage_and_administration="The maximum daily dose is 40 mg.", **more) if "ingredients" not in more
                       else LabelText("s", "v", "t", "p", more["ingredients"], (), (), ("oral",),
                                      {"dosage_and_administration": "The maximum daily dose is 40 mg."})) is None  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sentence", "value", "unit"),
+    [
+        ("The dose may be titrated upward to a maximum total daily dose of 40 mg.", 40, "mg"),
+        ("Doses above 150 mg/day are not recommended.", 150, "mg"),
+        ("Daily doses should not exceed 500 mg q.i.d.", 2000, "mg"),
+        ("The dosage should not exceed 3 grams every 8 hours.", 9, "g"),
+        ("The maximum dose is 2 mg three to four times daily.", 8, "mg"),
+        ("The maximum recommended dose is 3.5 mcg once daily.", 3.5, "ug"),
+        ("The total daily dose should not exceed 18,000 units.", 18_000, "[iU]"),
+        ("The maximum daily dose is 40 mEq.", 40, "meq"),
+        ("The maximum dose in a 24-hour period is 75 mg.", 75, "mg"),
+    ],
+)
+def test_a_maximum_in_a_longer_sentence_is_read_in_the_units_of_ucum(sentence, value, unit):
+    limit, where = dose_limit(label(dosage_and_administration=sentence))
+    assert (limit.max_daily.value, limit.max_daily.unit, where.text) == (value, unit, sentence)
+
+
+def test_a_limit_names_the_products_that_it_was_stated_for_and_the_substance():
+    text = "The maximum daily dose is 160 mg. Take fenofibrate extended-release tablets with food."
+    one = LabelText("set-1", "v", "t", "p", ("fenofibrate",), ("tricor", "fenofibrate"), ("200346", "577033"), ("oral",),
+                    {"dosage_and_administration": text}, uniis=("U202363UOS",))  # fmt: skip
+    limit, _ = dose_limit(one)
+    assert limit.products == ("200346", "577033", "tricor")
+    assert (limit.code.code, limit.route) == ("U202363UOS", "oral")
+    # A label without codes and brands is known by nothing that is ordered: its limit is never taken for the drug's.
+    unnamed, _ = dose_limit(replace(one, rxcuis=(), names=("fenofibrate",)))
+    assert unnamed.products == ("set-1",)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "measure", "below", "most"),
+    [
+        ("Do not exceed 5 mg once daily in patients with severe renal impairment (CL cr <30 mL/min/1.73 m 2 ).", "crcl", 30, 5),
+        (
+            "For patients with moderate to severe renal impairment (creatinine clearance 10 mL/min to < 50 mL/min), the "
+            "maximum recommended dose of testadrine is 3 mg once daily.", "crcl", 50, 3,
+        ),
+        ("If eGFR is 15 to 29 mL/min/1.73 m2, the maximum recommended dosage is 30 mg twice daily.", "egfr", 30, 60),
+    ],
+)  # fmt: skip
+def test_the_most_a_day_below_a_kidney_function_is_read(sentence, measure, below, most):
+    ((limit, where),) = renal_limits(label(dosage_and_administration=sentence))
+    assert (limit.measure, limit.below.value, limit.action, limit.max_daily.value) == (measure, below, "limit", most)
+    assert limit.products and where.text == sentence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "CrCl<60 mL/minute: Maximum recommended dosage is 2 mg once daily for depression and 3 mg once daily for others.",
+        "The maximum dose is 300 mg/day in patients with creatinine clearance of at least 60 mL/min.",
+        "In children with creatinine clearance below 30 mL/min the maximum daily dose is 3 mg.",
+        "With CrCl below 30 mL/min or CrCl below 60 mL/min and an inhibitor the maximum daily dose is 3 mg.",
+    ],
+)
+def test_a_most_a_day_for_some_kidneys_that_needs_more_is_passed_over(sentence):
+    assert renal_limits(label(dosage_and_administration=sentence)) == []
 
 
 def test_of_several_maxima_the_largest_is_above_no_reading():
@@ -152,63 +200,6 @@ def test_a_kidney_limit_that_stands_alone_is_read(section, sentence, drug, measu
 def test_a_kidney_limit_with_a_condition_is_passed_over(sentence):
     text = dict.fromkeys(("contraindications", "warnings_and_cautions", "dosage_and_administration"), sentence)
     assert renal_limits(label(**text)) == []
-
-
-@pytest.mark.parametrize(
-    ("section", "sentence", "expected"),
-    [
-        ("contraindications", "Concomitant use of cyclosporine, danazol or gemfibrozil [see DRUG INTERACTIONS ( 7.1 )].",
-         {("cyclosporine", "high"), ("danazol", "high"), ("gemfibrozil", "high")}),
-        ("contraindications", "( 4 ) Concomitant use of pimozide ( 4 ).", {("pimozide", "high")}),
-        ("drug_interactions", "Intervention: Avoid concomitant use of gemfibrozil with testadrine.", {("gemfibrozil", "moderate")}),
-        ("drug_interactions", "Rifampin: Avoid concomitant use with Testor.", {("rifampin", "moderate")}),
-        ("drug_interactions", "Testadrine tablets should not be used in combination with fluvoxamine.", {("fluvoxamine", "moderate")}),
-        ("drug_interactions", "Concomitant use of testadrine and pimozide is contraindicated due to the risk of arrhythmia.",
-         {("pimozide", "high")}),
-        ("drug_interactions", "Avoid concomitant use of NSAIDs with testadrine.", {("class:nsaid", "moderate")}),
-        # With a condition, of a class whose members are not known, about others, denied, or only mentioned.
-        ("contraindications", "Do not co-administer aliskiren with testadrine in patients with diabetes.", set()),
-        ("drug_interactions", "Avoid concomitant use of strong CYP3A4 inhibitors such as itraconazole.", set()),
-        ("drug_interactions", "Avoid concomitant use of itraconazole and strong inhibitors.", set()),
-        ("drug_interactions", "Concomitant use of rifampin with itraconazole is not recommended.", set()),
-        ("drug_interactions", "If concomitant use of itraconazole cannot be avoided, reduce the dose.", set()),
-        ("drug_interactions", "Concomitant use of lithium is not contraindicated.", set()),
-        ("drug_interactions", "Coadministration with itraconazole increased exposure threefold.", set()),
-        ("drug_interactions", "Avoid concomitant use of lithium unless the benefit outweighs the risk.", set()),
-        ("warnings", "Avoid concomitant use of lithium.", set()),
-    ],
-)  # fmt: skip
-def test_interactions_are_read_from_sentences_that_state_nothing_else(section, sentence, expected):
-    found = interactions(label(**{section: sentence}), LEXICON)
-    assert {(one.b, str(one.severity)) for one, _ in found} == expected
-    assert all(one.a == "testadrine" for one, _ in found)
-
-
-def test_the_stronger_of_two_statements_about_a_pair_stands():
-    text = {
-        "contraindications": "Concomitant use of pimozide.",
-        "drug_interactions": "Avoid concomitant use of pimozide.",
-    }
-    assert [one.severity for one, _ in interactions(label(**text), LEXICON)] == [Severity.HIGH]
-
-
-def test_the_reason_is_kept_as_the_effect():
-    text = "Concomitant use of testadrine and pimozide is contraindicated due to the risk of arrhythmia."
-    ((found, _),) = interactions(label(drug_interactions=text), LEXICON)
-    assert found.effect.endswith("due to the risk of arrhythmia")
-
-
-def test_a_fact_quotes_the_sentence_of_its_label_word_for_word():
-    text = "7 DRUG INTERACTIONS • Rifampin: Avoid concomitant use with Testor ( 7.1 ). • Other."
-    document = label_document(label(drug_interactions=text), LEXICON)
-    (fact,) = document.facts
-    assert fact.verbatim and fact.statement in text
-    assert (fact.body.kind, fact.source.section, fact.source.identifier) == (
-        FactKind.INTERACTION,
-        "drug interactions",
-        "s1",
-    )
-    assert fact.id.startswith("label/s1/")
 
 
 def test_sentences_keep_their_place_and_do_not_end_at_abbreviations():

@@ -6,20 +6,22 @@ import random
 import shutil
 import time
 
+import numpy as np
 import pytest
-from retrieval.cross_encoder_data import Claim, claims, corpus, training_groups
+from retrieval.cross_encoder_data import Claim, claims, corpus, title_groups, training_groups
 from retrieval.meaning import load_reranker
 from retrieval.reranker_command import train_reranker
 from retrieval.reranker_folder import MANIFEST, check_folder, seal_folder
 from retrieval.reranking import READ_AGAIN, RerankerRefused, Training, TrainingGroup, reranked
 from retrieval.service import RetrievalService
 from retrieval.transformers_engine import train_cross_encoder
+from safetensors.numpy import load_file
 from service_contracts.evidence import Passage, PassageQuery, Source
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 WORDS = ["kidney", "heart", "sleep", "liver", "bone", "lung", "fails", "heals", "shown", "not", "said", "of", "the"]
-QUICK = Training(epochs=6, learning_rate=3e-3, groups_a_step=8)
+QUICK = Training(epochs=6, learning_rate=3e-3, groups_a_step=8, frozen_layers=0)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +72,22 @@ def test_training_lowers_the_loss_and_finds_the_relevant_passage(trained):
 
 def test_the_same_seed_makes_the_same_bytes(small_encoder, groups, trained, tmp_path):
     def weights(folder, seed):
-        train_cross_encoder(small_encoder, groups, folder, Training(6, 3e-3, 8, seed=seed))
+        train_cross_encoder(small_encoder, groups, folder, Training(6, 3e-3, 8, frozen_layers=0, seed=seed))
         return (folder / "model.safetensors").read_bytes()
 
     first = (trained[0] / "model.safetensors").read_bytes()
     assert weights(tmp_path / "again", QUICK.seed) == first
     assert weights(tmp_path / "other", 8) != first
+
+
+def test_frozen_layers_stay_as_they_were(small_encoder, groups, tmp_path):
+    folder = tmp_path / "half"
+    train_cross_encoder(small_encoder, groups[:16], folder, Training(1, 3e-3, 8, frozen_layers=1))
+    before, after = load_file(small_encoder / "model.safetensors"), load_file(folder / "model.safetensors")
+    same = {name for name, rows in before.items() if np.array_equal(rows, after[f"bert.{name}"])}
+    layers = {name.split(".")[2] for name in same if name.startswith("encoder")}
+    assert layers == {"0"}
+    assert {name for name in before if name.startswith("embeddings")} <= same
 
 
 def lose(name):
@@ -201,6 +213,24 @@ async def test_groups_hold_the_relevant_document_first_and_never_among_the_other
     assert made != await training_groups(questions, DOCUMENTS, search, seed=2)
 
 
+async def test_titles_ask_for_their_texts_and_those_that_claims_cite_are_left_alone():
+    documents = {one: (f"Title {one}.", f"text {one} " * 40) for one in map(str, range(30))} | {"short": ("T", "x")}
+
+    async def search(text, limit):
+        return list(documents)[:limit]
+
+    made = await title_groups(documents, frozenset({"1", "2"}), search, count=100, seed=1)
+    asked = {one.question for one in made}
+    assert len(made) == 28
+    assert asked == {f"Title {one}" for one in range(30)} - {"Title 1", "Title 2"}
+    for one in made:
+        number = one.question.removeprefix("Title ")
+        assert one.texts[0] == documents[number][1]
+        assert one.texts[0] not in one.texts[1:]
+        assert not any("Title" in text for text in one.texts)
+    assert len(await title_groups(documents, frozenset(), search, count=4, seed=1)) == 4
+
+
 def test_the_command_trains_from_files_and_writes_a_folder_that_is_read(small_encoder, tmp_path, monkeypatch):
     corpus_file, claims_file = tmp_path / "corpus.csv", tmp_path / "claims.csv"
     rows = [f"""{n},"The {word}","['The {word} fails, it is shown.' 'Not of ""{word}"".']",False""" for n, word in
@@ -216,7 +246,7 @@ def test_the_command_trains_from_files_and_writes_a_folder_that_is_read(small_en
     monkeypatch.setenv("PRECEPTOR_RETRIEVAL_ENCODER_DIR", str(small_encoder))
     output = tmp_path / "out" / "reranker"
     for _ in range(2):  # the second time over what is there
-        train_reranker(corpus_file, claims_file, output, epochs=1, threads=1, seed=3)
+        train_reranker(corpus_file, claims_file, output, epochs=1, titles=4, threads=1, seed=3)
     assert len(load_reranker(output).scores("kidney", ["The kidney fails.", "Bone."])) == 2
     made = json.loads((output / MANIFEST).read_text())
     assert made["groups"] == 3

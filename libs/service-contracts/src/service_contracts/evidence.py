@@ -22,12 +22,14 @@ __all__ = [
     "FollowUpInterval",
     "FormularyStatus",
     "Interaction",
+    "InteractionPair",
     "Passage",
     "PassageQuery",
     "RenalLimit",
     "ResolvedSubject",
     "Severity",
     "Source",
+    "StatedSeverity",
     "Subject",
     "SubjectKind",
 ]
@@ -70,11 +72,15 @@ class Source(Contract):
 class DoseLimit(Contract):
     """The most of one ingredient that may be taken; ``max_daily`` is per 24 hours.
 
-    ``indication`` and ``population`` say when the limit holds; None means always (adults).
+    ``indication`` and ``population`` say when the limit holds; None means always (adults). ``products`` are RxNorm
+    codes and lower-case brand names of the products that it was stated for: for others it says nothing. None given
+    means whatever product. ``code`` is the substance as the source names it, with its salt (UNII).
     """
 
     kind: Literal[FactKind.DOSE_LIMIT] = FactKind.DOSE_LIMIT
     ingredient: str
+    code: Coding | None = None
+    products: tuple[str, ...] = ()
     route: str | None = None
     max_single: Quantity | None = None
     max_daily: Quantity | None = None
@@ -94,10 +100,15 @@ class Interaction(Contract):
 
 
 class RenalLimit(Contract):
-    """What kidney function below ``below`` (``mL/min`` or ``mL/min/{1.73_m2}``) asks of one ingredient."""
+    """What kidney function below ``below`` (``mL/min`` or ``mL/min/{1.73_m2}``) asks of one ingredient.
+
+    ``code`` and ``products`` are as in ``DoseLimit``.
+    """
 
     kind: Literal[FactKind.RENAL_LIMIT] = FactKind.RENAL_LIMIT
     ingredient: str
+    code: Coding | None = None
+    products: tuple[str, ...] = ()
     measure: Literal["egfr", "crcl"]
     below: Quantity
     action: Literal["avoid", "limit"]
@@ -221,13 +232,40 @@ class ResolvedSubject(Contract):
     classes: tuple[str, ...] = ()
 
 
+class StatedSeverity(Contract):
+    """How grave one source calls the interaction of a pair, and the fact that holds its words."""
+
+    fact_id: str
+    title: str
+    publisher: str
+    version: str
+    severity: Severity
+
+
+class InteractionPair(Contract):
+    """All that is stated about two ingredients: every source by name, and the strictest severity, which decides.
+
+    ``disputed`` says that sources differ in severity. A pair that no source names is not here: that is not safety.
+    """
+
+    a: str
+    b: str
+    severity: Severity
+    stated: tuple[StatedSeverity, ...]
+    disputed: bool
+
+
 class Evidence(Contract):
-    """The answer: facts, how each subject was resolved, and which kinds could be searched at all."""
+    """The answer: facts, how each subject was resolved, and which kinds could be searched at all.
+
+    ``interactions`` says of each pair of drugs that facts are about what all sources together say.
+    """
 
     facts: tuple[Fact, ...]
     resolved: tuple[ResolvedSubject, ...]
     searched: tuple[FactKind, ...]
     index_version: str
+    interactions: tuple[InteractionPair, ...] = ()
 
 
 class PassageQuery(Contract):

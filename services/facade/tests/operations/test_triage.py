@@ -4,12 +4,14 @@ import asyncio
 import json
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from facade.fhir.criteria import Limit
+from facade.operations.table import OPERATIONS
 from fhir_support.r4 import validated
 from service_contracts.triage import Posture
 
@@ -80,7 +82,10 @@ async def test_a_proposal_is_answered_kept_and_traced(alone, p) -> None:
     assert await alone.events() == [("$triage", "0", f"{alone.container.ehrs.get('sandbox').fhir_base}/Patient/p-1")]
 
 
-async def test_the_floor_is_answered_without_a_score_in_time_when_the_model_is_late(alone, triage, p) -> None:
+async def test_the_floor_is_answered_without_a_score_in_time_when_the_model_is_late(
+    alone, triage, p, monkeypatch
+) -> None:
+    monkeypatch.setitem(OPERATIONS, "triage", replace(OPERATIONS["triage"], budget_ms=500))
     triage.delay_s = 0.8
     began = time.monotonic()
     answer = await alone.invoke("triage", *patient(SICK), scope=SCOPE)

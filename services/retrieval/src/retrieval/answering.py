@@ -27,19 +27,21 @@ from service_contracts.evidence import Passage, Source
 
 from retrieval.asked_of import about_others, ages_asked, says_ages
 from retrieval.documents import in_force
+from retrieval.short_forms import COMMON, explained
 
 __all__ = ["stands_in", "supported_sentences"]
 
-_ENOUGH = 0.7
+_ENOUGH = 0.75
 _OWN = 0.5
 _ABOUT = 0.15
+_RECOMMENDATION, _ADVICE, _REPORT = range(3)
 _LEAST_WORDS, _MOST_CHARS = 5, 700
 _STOP = """
-    a about after all also am an and any are as at be been before being between both but by can could did do does doing
-    for from had has have having he her hers him his how i if in into is it its just may me might more most must my no
-    nor not now of off on once only or other our out over own same shall she should so some such than that the their
-    them then there these they this those through to too under until up upon very was we were what when where which
-    while who whom whose why will with would you your
+    a about after against all also am an and any are as at be been before being between both but by can could did do
+    does doing done during for from had has have having he her hers him his how i if in into is it its just may me
+    might more most must my no nor not now of off on once only or other our out over own same shall she should so
+    some such than that the their them then there these they this those through to too under until up upon very was
+    we were what when where which while who whom whose why will with would you your
 """
 _ASKING = """
     advice advise advised begin clinician clinicians considered enough evidence follow get give given guideline
@@ -55,7 +57,6 @@ _WHOM = """
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[A-Z0-9•])|\n+|\s*•\s*")
 # "e.g. Warfarin", "vs. Placebo", "Dr. Smith", "J. Smith" end no sentence.
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|al|etc|dr|mr|mrs|ms|no|fig|st|approx)|\b[A-Z])\.$", re.I)
-_SHORT = re.compile(r"((?:\w+[ -]){2,7})\(([A-Z]{2,7})\)")
 _NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 # "The 2016 guideline recommended", "in its previous statement": what was said before, and perhaps no longer.
 _RECOMMENDING = r"(?:recommend\w*|guidelines?|statements?|conclu\w+)"
@@ -67,6 +68,7 @@ _BEFORE = re.compile(
 # The heading of a recommendation itself, not of what is told about it.
 _GRADED = re.compile(r"\(grade [A-DI]\)$|\brecommendations? #\d", re.I)
 _RECOMMENDS = re.compile(r"\brecommends?\b|\bshould\b|\bevidence is insufficient\b", re.I)
+_ASKS_ADVICE = re.compile(r"\b(?:should|must|may|need\w*|recommend\w*|advised?|advisable|offer\w*)\b", re.I)
 _NO_SYMPTOMS = re.compile(r"\b(?:without|no|any) symptoms\b", re.I)
 _REFERENCE = re.compile(r"\([^()]*\b(?:19|20)\d\d[^()]*\)")
 
@@ -118,7 +120,7 @@ def supported_sentences(
 
     ``drugs`` are names of ingredients: one that is asked about must be spoken of. Where ``advice`` is asked for,
     recommendations come before sentences that recommend, and these before those that report, if they speak of about
-    as much.
+    as much; a report answers no question of what should be done.
     """
     asked = _question(question, passages, drugs)
     found: dict[str, tuple[int, float, int, AnswerSentence, Passage]] = {}
@@ -127,8 +129,12 @@ def supported_sentences(
             sentence = _judged(asked, passage, start, end)
             if sentence is not None:
                 own = asked.share(frozenset(sentence.words))
-                order = _order(sentence, passage) if advice else 0
-                found.setdefault(sentence.text, (order, -own, rank, sentence, passage))
+                order = _order(sentence, passage) if advice else _ADVICE
+                if advice and order == _REPORT and _ASKS_ADVICE.search(question):
+                    continue
+                entry = order, -own, rank, sentence, passage
+                known = found.get(sentence.text)
+                found[sentence.text] = entry if known is None or order < known[0] else known
     best = max((sentence.support for *_, sentence, _ in found.values()), default=0.0)
     ordered = sorted(
         found.values(), key=lambda one: (one[3].support < best - _ABOUT, one[0], -one[3].support, *one[1:3])
@@ -137,9 +143,10 @@ def supported_sentences(
 
 
 def _order(sentence: AnswerSentence, passage: Passage) -> int:
-    if _GRADED.search(passage.source.section) or _GRADED.search(passage.source.title):
-        return 0
-    return 1 if _RECOMMENDS.search(sentence.text) else 2
+    recommends = _RECOMMENDS.search(sentence.text) is not None
+    if _GRADED.search(passage.source.section) or (recommends and _GRADED.search(passage.source.title)):
+        return _RECOMMENDATION
+    return _ADVICE if recommends else _REPORT
 
 
 def stands_in(sentence: AnswerSentence, found: Passage, kept: Passage, as_of: date) -> bool:
@@ -167,14 +174,7 @@ def _question(text: str, found: Sequence[Passage], drugs: frozenset[str]) -> _Qu
 
 
 def _short_forms(texts: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Return the short forms that the texts explain, "bacterial vaginosis (BV)", with the words that they stand for."""
-    found: dict[str, frozenset[str]] = {}
-    for text in texts:
-        for spelt, form in _SHORT.findall(text):
-            words = re.findall(r"\w+", spelt)[-len(form) :]
-            if "".join(word[0] for word in words).upper() == form.upper():
-                found.setdefault(form.lower(), _words(" ".join(words)))
-    return found
+    return {form.lower(): _words(spelt) for form, spelt in (COMMON | explained(texts)).items()}
 
 
 def _drugs(text: str, drugs: frozenset[str]) -> frozenset[str]:
@@ -233,6 +233,8 @@ def _readable(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     part = part.strip()
     ends = part.rstrip('"”’)]')
     complete = ends.endswith((".", "!", ";", ":")) or part.endswith((".", "!"))
+    # The last one of a passage may have lost its full stop.
+    complete = complete or (end == len(text) and _RECOMMENDS.search(part) is not None)
     if complete and len(part.split()) >= _LEAST_WORDS and len(part) <= _MOST_CHARS:
         yield start, start + len(part)
 

@@ -30,7 +30,7 @@ _PREGNANCY: _Groups = {
 }
 _AGES_ASKED = re.compile(r"\b(\d{1,3})[- ]years?[- ]old|\bage[ds]?(?: of)? (\d{1,3})\b|\b(\d{1,3}) years of age", re.I)
 _YEARS = r"(?:[- ]years?(?: of age)?)?"
-_BETWEEN = re.compile(rf"\b(\d{{1,3}}){_YEARS} ?(?:to|through|and|-|–) ?(\d{{1,3}}) years", re.I)
+_BETWEEN = re.compile(rf"\b(\d{{1,3}}){_YEARS} ?(?:to|through|and|-|–) ?(\d{{1,3}}) years(?! of follow| follow)", re.I)
 _FROM = re.compile(r"(?:≥ ?|\b)(\d{1,3}) years (?:of age )?(?:or|and) (?:older|over|above|after)", re.I)
 _UP_TO = re.compile(r"\b(\d{1,3}) years (?:of age )?(?:or|and) (?:younger|under)", re.I)
 _BELOW = re.compile(r"\b(?:younger than|under|below)(?: age)? (\d{1,3}) years", re.I)

@@ -12,9 +12,10 @@ from service_contracts.evidence import Source
 from retrieval.documents import IngestedDocument, PassageText
 from retrieval.reranking import TrainingGroup
 
-__all__ = ["Claim", "claims", "corpus", "document_text", "literature", "training_groups"]
+__all__ = ["Claim", "claims", "corpus", "document_text", "literature", "title_groups", "training_groups"]
 
 _OTHERS = 3
+_LONG = 200
 _FOUND = 20
 _STRING = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.S)
 
@@ -74,6 +75,28 @@ async def training_groups(
             others = chance.sample(found, min(_OTHERS, len(found)))
             texts = tuple(document_text(documents[place]) for place in (relevant, *others))
             groups.append(TrainingGroup(one.text, texts))
+    return groups
+
+
+async def title_groups(
+    documents: dict[str, tuple[str, str]],
+    without: frozenset[str],
+    search: Callable[[str, int], Awaitable[Sequence[str]]],
+    count: int,
+    seed: int,
+) -> list[TrainingGroup]:
+    """Return groups in which a title asks for its text, among texts that ``search`` finds for it; none of ``without``.
+
+    Titles of articles say what was found, as claims do. The texts stand without theirs: it would give them away.
+    """
+    chance = random.Random(seed)  # noqa: S311  picks examples, keeps no secret
+    able = [one for one, (title, text) in documents.items() if one not in without and title and len(text) >= _LONG]
+    groups = []
+    for one in chance.sample(able, min(count, len(able))):
+        title, text = documents[one]
+        found = [other for other in await search(title, _FOUND) if other != one]
+        others = chance.sample(found, min(_OTHERS, len(found)))
+        groups.append(TrainingGroup(title.rstrip("."), (text, *(documents[other][1] for other in others))))
     return groups
 
 

@@ -8,25 +8,33 @@ from typing import Any
 
 import yaml
 
-__all__ = ["LabelClass", "class_in_words", "label_classes", "labelled_words"]
+__all__ = ["LabelClass", "classes_in_words", "enzyme_words", "label_classes", "singular", "words_of_classes"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NAMED_BEFORE = "strong|potent|moderate|weak|mild|known|other|any|certain|powerful|significant"
-_ISOENZYME = r"(?:3a4/5|3a4|3a5|3a|2d6|2c8|2c9|2c19|1a2|2b6)"
+_ISOENZYME = r"(?:3a4/5|3a5/7|3a4|3a5|3a|2d6|2c8|2c9|2c19|1a2|2b6)"
 _SYSTEM = r"(?:(?:hepatic |the )?(?:cytochrome[\s-]*p[\s-]*-?450|cyp[\s-]*450|cyp|p450|cytochrome)\s*(?:\(cyp\)\s*)?)"
-_ENZYME = rf"(?:{_SYSTEM}(?:isoenzyme |isozyme |enzyme )?[\s-]*{_ISOENZYME}|p-gp|p-?glycoprotein)"
+_ENZYME = (
+    rf"(?:{_SYSTEM}(?:isoenzymes? |isozymes? |isoforms? |enzymes? |pathway )?[\s-]*\(?{_ISOENZYME}\)?|{_ISOENZYME}"
+    rf"|p-gp|p-?glycoprotein(?:\s*\(p-gp\))?)"
+)
 _ROLE = r"(?:inhibitors?|inducers?|substrates?)"
 _GRADE = (
-    r"(?:(?:strong|potent|powerful|moderate|weak|mild)(?:(?:,? (?:or|and|to) )(?:strong|potent|moderate|weak))?\s+)?"
+    r"(?:(?:strong|potent|powerful|moderate|weak|mild)(?:(?:,? (?:or|and|to) |/)(?:strong|potent|moderate|weak))?\s+)?"
 )
-# How labels name what acts on an enzyme: before or after it, with a grade or none.
+_AND = r"(?:\s*(?:,\s*(?:and |or |and/or )?|/|\s+and/or\s+|\s+and\s+|\s+or\s+)\s*)"
+_ENZYMES = rf"{_ENZYME}(?:{_AND}(?:the )?{_ENZYME})*"
+_ROLES = rf"{_ROLE}(?:{_AND}{_GRADE}{_ROLE})*"
+_MOSTLY = r"(?:primarily |mainly |predominantly |extensively )?"
+_THINGS = r"(?:drugs|agents|medications|medicines|compounds|products|substances)"
+# How labels name what acts on enzymes, or is acted on: before or after them, several at once, with a grade or none.
 _ENZYME_WORDS = (
-    rf"{_GRADE}{_ENZYME}\s+(?:enzyme |isoenzyme )?{_ROLE}(?:\s*\((?:strong|moderate)\))?",
-    rf"{_GRADE}{_ROLE} of (?:the )?(?:isoenzyme |enzyme )?{_ENZYME}",
-    rf"(?:drugs|agents|medications|medicines|compounds|products|substances) (?:that|which|known to) (?:are known to )?"
-    rf"(?:be |are )?(?:{_GRADE}(?:inhibit|induce|{_ROLE} of|metabolized by|inhibitors of|inducers of))"
-    rf"(?: (?:the )?(?:metabolism by )?){_ENZYME}",
-    rf"(?:drugs|agents|medications) (?:primarily |extensively |mainly )?metabolized (?:primarily )?by {_ENZYME}",
+    rf"{_GRADE}(?:dual |combined )?{_ENZYMES}\s+(?:enzymes? |isoenzymes? |isozymes? |pathway )?{_ROLES}"
+    rf"(?:\s*\((?:strong|moderate)\))?",
+    rf"{_GRADE}{_ROLES} of (?:both |either )?(?:the )?(?:isoenzymes? |enzymes? )?{_ENZYMES}",
+    rf"{_THINGS} (?:that|which|known to) (?:are known to |are )?(?:be )?(?:also )?"
+    rf"(?:{_GRADE}(?:inhibit|induce)(?:s|ing)?|{_GRADE}{_ROLES} of|{_MOSTLY}metaboli[sz]ed (?:primarily )?(?:by|via))"
+    rf"(?: (?:the )?(?:metabolism by )?(?:enzymes? )?){_ENZYMES}",
+    rf"{_THINGS} {_MOSTLY}metaboli[sz]ed (?:primarily )?(?:by|via) {_ENZYMES}",
 )
 
 
@@ -38,6 +46,8 @@ class LabelClass:
     said: tuple[str, ...]
     members: tuple[str, ...]
     source: str | None
+    by_effect: bool = False
+    """Whether the words say what the members do, rather than what they are."""
 
 
 @cache
@@ -54,7 +64,7 @@ def label_classes() -> dict[str, LabelClass]:
     return {
         name: LabelClass(
             name, tuple(row.get("said", ())), tuple(sorted(members(name))),
-            raw["sources"][row["source"]] if "source" in row else None,
+            raw["sources"][row["source"]] if "source" in row else None, row.get("source") == "labels",
         )
         for name, row in classes.items()
     }  # fmt: skip
@@ -67,44 +77,42 @@ def _table(name: str) -> dict[str, Any]:
 
 
 @cache
-def labelled_words() -> str:
-    """Return a regular expression of all words for classes, longest first, without regard to plural and hyphens."""
-    said = sorted({words for one in label_classes().values() for words in one.said}, key=len, reverse=True)
-    return "|".join((*_ENZYME_WORDS, *(_expression(words) for words in said)))
-
-
-def class_in_words(found: str) -> str | None:
-    """Return the class that ``found``, which ``labelled_words`` matched, speaks of; None where it has no members."""
-    by_words = _by_words().get(_key(found))
-    if by_words is not None:
-        return by_words
-    text = found.lower()
-    isoenzyme = re.search(_ISOENZYME, text)
-    family = "p-gp" if re.search(r"p-?g", text) and not isoenzyme else None
-    if isoenzyme is not None:
-        family = "cyp3a" if isoenzyme[0].startswith("3a") else f"cyp{isoenzyme[0]}"
-    role = "inhibitor" if "inhibit" in text else "inducer" if "induc" in text else "substrate"
-    strong, moderate = re.search(r"strong|potent|powerful", text), re.search(r"moderate", text)
-    grade = "strong-" if strong and not moderate else "moderate-" if moderate and not strong else ""
-    tries = (f"{family}-{grade}{role}", f"{family}-{role}")
-    return next((name for name in tries if name in label_classes()), None)
+def enzyme_words() -> re.Pattern[str]:
+    """Return how labels name what acts on an enzyme or is acted on by it."""
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(_ENZYME_WORDS)})(?![\w-])", re.I)
 
 
 @cache
-def _by_words() -> dict[str, str]:
-    return {_key(words): one.name for one in label_classes().values() for words in one.said}
+def words_of_classes() -> dict[tuple[str, ...], str]:
+    """Return the words of each name of a class, in the singular, and the class."""
+    return {
+        tuple(singular(word) for word in re.split(r"[^a-z0-9]+", said.lower()) if word): one.name
+        for one in label_classes().values()
+        if one.members
+        for said in one.said
+    }
 
 
-def _key(text: str) -> str:
-    plain = re.sub(r"\([^)]*\)", " ", text.lower())
-    plain = re.sub(r"\b(?:agents?|drugs?|medications?|medicines?|therapy|compounds?)$", "", plain.strip())
-    return " ".join(re.sub(r"s$", "", word) for word in re.split(r"[\s-]+", plain) if word)
+def classes_in_words(found: str) -> tuple[str, ...]:
+    """Return the classes that words for enzymes speak of, those whose members are known."""
+    text = found.lower()
+    families = [f"cyp{'3a' if one.startswith('3a') else one}" for one in re.findall(_ISOENZYME, text)]
+    families += ["p-gp"] if re.search(r"p-?g(?:p|lyco)", text) else []
+    strong, moderate = re.search(r"strong|potent|powerful", text), re.search(r"moderate", text)
+    grade = "strong-" if strong and not moderate else "moderate-" if moderate and not strong else ""
+    roles = [role for role, said in _ROLES_BY_WORD if said in text]
+    tries = ((f"{family}-{grade}{role}", f"{family}-{role}") for family in families for role in roles)
+    known = (next((name for name in names if name in label_classes()), None) for names in tries)
+    return tuple(dict.fromkeys(name for name in known if name is not None))
 
 
-def _expression(words: str) -> str:
-    parts = re.split(r"[\s-]+", words)
-    inner = r"(?:\s*\([^)]{2,12}\))?[\s-]+".join(re.escape(re.sub(r"s$", "", part)) + "s?" for part in parts[:-1])
-    last = parts[-1]
-    end = re.escape(last[:-1]) + "(?:y|ies)" if last.endswith("y") else re.escape(re.sub(r"s$", "", last)) + "s?"
-    tail = r"(?:\s*\((?:[A-Za-z-]{2,12})\))?(?:[\s-]+(?:agents?|drugs?|medications?|medicines?|therapy|compounds?))?"
-    return (inner + r"(?:\s*\([^)]{2,12}\))?[\s-]+" if inner else "") + end + tail
+_ROLES_BY_WORD = (
+    ("inhibitor", "inhibit"), ("inducer", "induc"), ("substrate", "substrate"), ("substrate", "metaboli"),
+)  # fmt: skip
+
+
+def singular(word: str) -> str:
+    """Return a word without the ending of its plural."""
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -8,9 +8,20 @@ from service_contracts.evidence import Subject
 
 from retrieval.documents import DrugName
 
-__all__ = ["CLASS_PREFIX", "RXNORM", "NameTable", "brand_words", "class_key", "ingredient_names", "spoken_name"]
+__all__ = [
+    "CLASS_PREFIX",
+    "RXNORM",
+    "NameTable",
+    "brand_words",
+    "class_key",
+    "combination_class",
+    "combined",
+    "ingredient_names",
+    "spoken_name",
+]
 
 CLASS_PREFIX = "class:"
+_COMBINED = "product of: "
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 
 
@@ -43,8 +54,8 @@ _SALTS = _words(
     maleate besylate besilate mesylate tosylate fumarate hemifumarate acetate sulfate sulphate phosphate diphosphate
     citrate bromide chloride iodide nitrate mononitrate dinitrate gluconate lactate oxalate malate bisulfate pamoate
     palmitate decanoate enanthate valerate propionate dipropionate furoate xinafoate medoxomil cilexetil etexilate
-    mofetil axetil proxetil pivoxil alafenamide trometamol tromethamine meglumine lysine arginine erbumine edisylate
-    napsylate stearate ethylsuccinate saccharate hyclate monohydrate dihydrate trihydrate hemihydrate anhydrous
+    kamedoxomil mofetil axetil proxetil pivoxil alafenamide trometamol tromethamine meglumine lysine arginine erbumine
+    edisylate napsylate stearate ethylsuccinate saccharate hyclate monohydrate dihydrate trihydrate hemihydrate anhydrous
     hydrate
     """
 )
@@ -92,6 +103,17 @@ def brand_words(name: str) -> tuple[str, ...]:
     """Return what stands in brackets in a name, where it can be a name itself: ``[Triderm]``, ``(Tylenol)``."""
     found = (first or second for first, second in _BRACKETED.findall(name))
     return tuple(one.strip().lower() for one in found if re.fullmatch(r"[A-Za-z][\w' -]{2,}", one.strip()))
+
+
+def combination_class(ingredients: Iterable[str]) -> str:
+    """Return the side of a fact that is about all of ``ingredients`` together, as in one product."""
+    return f"{CLASS_PREFIX}{_COMBINED}{' + '.join(sorted(ingredients))}"
+
+
+def combined(side: str) -> tuple[str, ...]:
+    """Return the ingredients that a side of ``combination_class`` asks for together, none for any other side."""
+    name = side.lower().removeprefix(CLASS_PREFIX)
+    return tuple(name.removeprefix(_COMBINED).split(" + ")) if name.startswith(_COMBINED) else ()
 
 
 @lru_cache(maxsize=4096)

@@ -11,27 +11,54 @@ from service_contracts.evidence import (
     DoseLimit,
     Evidence,
     EvidenceQuery,
+    Fact,
     FactKind,
     FollowUpInterval,
     FormularyStatus,
     Interaction,
+    InteractionPair,
     RenalLimit,
     ResolvedSubject,
+    StatedSeverity,
     Subject,
     SubjectKind,
 )
 
 from retrieval.documents import DrugName, in_force
-from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, ingredient_names
+from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, combined, ingredient_names
+from retrieval.interaction_severity import RANK, strictest
 from retrieval.stored import StoredFact
 from retrieval.subject_terms import TermIndex
 
-__all__ = ["FactBase", "plan_key"]
+__all__ = ["FactBase", "fused", "plan_key"]
 
 
 def plan_key(plan: str) -> str:
     """Return how plan ids are compared: an ``InsurancePlan`` id and the id an insurer prints differ in a prefix."""
     return plan.strip().lower().rsplit("/", 1)[-1].removeprefix("formulary-")
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of an interaction: its ingredients, of which a query holds any, or ``together`` all."""
+
+    name: str
+    members: frozenset[str]
+    together: bool = False
+
+    def within(self, drugs: frozenset[str]) -> frozenset[str]:
+        """Return the ingredients of ``drugs`` that stand on this side."""
+        found = self.members & drugs
+        return found if not self.together or found == self.members else frozenset()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """An interaction with its sides resolved."""
+
+    one: StoredFact
+    a: _Side
+    b: _Side
 
 
 @dataclass(frozen=True)
@@ -55,7 +82,10 @@ class FactBase:
         self._kinds = frozenset(body.kind for body in bodies)
         self.names = NameTable(chain(names, _class_names(bodies)), chain.from_iterable(_named(body) for body in bodies))
         self._by_ingredient: dict[str, list[StoredFact]] = {}
-        self._interactions: dict[str, list[tuple[StoredFact, frozenset[str], frozenset[str]]]] = {}
+        self._pairs: list[_Pair] = []
+        # The numbers of the pairs that an ingredient stands on the one or the other side of.
+        self._on_a: dict[str, list[int]] = {}
+        self._on_b: dict[str, list[int]] = {}
         self._allergy: list[tuple[StoredFact, AllergyClass, frozenset[str], frozenset[str]]] = []
         self._terms: TermIndex[StoredFact] = TermIndex()
         self._plans: dict[str, _Plan] = {}
@@ -84,9 +114,11 @@ class FactBase:
         if isinstance(body, DoseLimit | RenalLimit):
             self._by_ingredient.setdefault(self.names.canonical(body.ingredient), []).append(one)
         elif isinstance(body, Interaction):
-            sides = self._side(body.a), self._side(body.b)
-            for ingredient in sides[0] | sides[1]:
-                self._interactions.setdefault(ingredient, []).append((one, *sides))
+            pair = _Pair(one, self._side(body.a), self._side(body.b))
+            for side, numbers in ((pair.a, self._on_a), (pair.b, self._on_b)):
+                for ingredient in side.members:
+                    numbers.setdefault(ingredient, []).append(len(self._pairs))
+            self._pairs.append(pair)
         elif isinstance(body, AllergyClass):
             members = frozenset(self.names.canonical(name) for name in body.ingredients)
             cross = frozenset(class_key(name) for name in body.cross_reactive)
@@ -101,10 +133,27 @@ class FactBase:
             if body.rxcui is not None:
                 plan.by_code.setdefault(body.rxcui, []).append(one)
 
-    def _side(self, side: str) -> frozenset[str]:
-        if side.lower().startswith(CLASS_PREFIX):
-            return self.names.members(side)
-        return frozenset({self.names.canonical(side)})
+    def _side(self, side: str) -> _Side:
+        name = side.lower()
+        parts = combined(side)
+        if parts:
+            return _Side(name, frozenset(self.names.canonical(part) for part in parts), together=True)
+        if name.startswith(CLASS_PREFIX):
+            return _Side(name, self.names.members(side))
+        return _Side(name, frozenset({self.names.canonical(side)}))
+
+    def pairs_of(self, drugs: frozenset[str], as_of: date) -> list[tuple[_Pair, frozenset[str], frozenset[str]]]:
+        """Return the interactions in force that have two different drugs of ``drugs`` on their sides, and which."""
+        on_a = set(chain.from_iterable(self._on_a.get(drug, ()) for drug in drugs))
+        on_b = set(chain.from_iterable(self._on_b.get(drug, ()) for drug in drugs))
+        found = []
+        for number in sorted(on_a & on_b):
+            pair = self._pairs[number]
+            first, second = pair.a.within(drugs), pair.b.within(drugs)
+            current = in_force(pair.one.effective_from, pair.one.superseded_on, as_of)
+            if current and first and second and len(first | second) > 1:
+                found.append((pair, first, second))
+        return found
 
     def evidence(self, query: EvidenceQuery, index_version: str) -> Evidence:
         """Return the facts about the subjects, how each was understood, and the kinds that could be searched."""
@@ -118,6 +167,7 @@ class FactBase:
             resolved=resolved,
             searched=tuple(kind for kind in FactKind if kind in searched),
             index_version=index_version,
+            interactions=search.interactions(),
         )
 
 
@@ -139,6 +189,11 @@ class _Search:
             if subject.kind is SubjectKind.DRUG
             for ingredient in ingredients
         )
+        self._pairs = base.pairs_of(self._drugs, query.as_of)
+        self._pairs_of: dict[str, list[_Pair]] = {}
+        for pair, first, second in self._pairs:
+            for ingredient in first | second:
+                self._pairs_of.setdefault(ingredient, []).append(pair)
 
     def resolve(self, subject: Subject) -> ResolvedSubject:
         if subject.kind is SubjectKind.DRUG:
@@ -154,10 +209,10 @@ class _Search:
         classes: set[str] = set()
         for ingredient in ingredients:
             facts += [one for one in self._base._by_ingredient.get(ingredient, ()) if self._current(one)]
-            for one, a, b in self._base._interactions.get(ingredient, ()):
-                if self._current(one) and self._two_sided(a, b):
-                    facts.append(one)
-                    classes |= _classes_of(one, ingredient, a, b)
+            for pair in self._pairs_of.get(ingredient, ()):
+                facts.append(pair.one)
+                sides = (side for side in (pair.a, pair.b) if side.name.startswith(CLASS_PREFIX))
+                classes |= {side.name for side in sides if ingredient in side.members}
         facts += self._allergy_facts(set(ingredients), set())
         facts += self._formulary(subject, frozenset(ingredients))
         return ResolvedSubject(
@@ -167,10 +222,13 @@ class _Search:
             classes=self._base.names.classes_of(ingredients),
         )
 
-    def _two_sided(self, a: frozenset[str], b: frozenset[str]) -> bool:
-        """Whether two different drugs of the query stand on the two sides."""
-        first, second = a & self._drugs, b & self._drugs
-        return bool(first and second) and len(first | second) > 1
+    def interactions(self) -> tuple[InteractionPair, ...]:
+        """Return what all sources together say of each pair of drugs."""
+        facts: dict[tuple[str, str], dict[str, Fact]] = {}
+        for pair, first, second in self._pairs:
+            for a, b in ((a, b) for a in first for b in second if a != b):
+                facts.setdefault((min(a, b), max(a, b)), {})[pair.one.fact.id] = pair.one.fact
+        return tuple(fused(a, b, tuple(found.values())) for (a, b), found in sorted(facts.items()))
 
     def _allergen(self, subject: Subject) -> ResolvedSubject:
         found = self._ingredients[subject]
@@ -193,12 +251,15 @@ class _Search:
         return [one for one, key, _, cross in current if key in touched or cross & touched]
 
     def _formulary(self, subject: Subject, ingredients: frozenset[str]) -> list[StoredFact]:
-        if self._query.plan is None or not ingredients:
+        if self._query.plan is None:
             return []
         plan = self._base._plans.get(plan_key(self._query.plan), _NO_PLAN)
         codes = [coding.code for coding in subject.codes if coding.system == RXNORM]
         exact = [one for code in codes for one in plan.by_code.get(code, ()) if self._current(one)]
-        return exact or [one for one in plan.by_parts.get(ingredients, ()) if self._current(one)]
+        if exact or not ingredients:
+            # A kit has a code of its own and no ingredients that could be told from its name.
+            return exact
+        return [one for one in plan.by_parts.get(ingredients, ()) if self._current(one)]
 
     def plan_known(self) -> bool:
         plan = self._base._plans.get(plan_key(self._query.plan or ""), _NO_PLAN)
@@ -220,11 +281,22 @@ def _same_class(name: str, said: str) -> bool:
     return f" {name} " in f" {said} " or f" {said} " in f" {name} "
 
 
-def _classes_of(one: StoredFact, ingredient: str, a: frozenset[str], b: frozenset[str]) -> set[str]:
-    body = one.fact.body
-    assert isinstance(body, Interaction)
-    sides = ((body.a.lower(), a), (body.b.lower(), b))
-    return {name for name, members in sides if name.startswith(CLASS_PREFIX) and ingredient in members}
+def fused(a: str, b: str, facts: tuple[Fact, ...]) -> InteractionPair:
+    """Return what ``facts`` say of a pair, gravest first: none is dropped, and the strictest severity decides."""
+    stated = [
+        StatedSeverity(
+            fact_id=fact.id,
+            title=fact.source.title,
+            publisher=fact.source.publisher,
+            version=fact.source.version,
+            severity=fact.body.severity,
+        )
+        for fact in facts
+        if isinstance(fact.body, Interaction)
+    ]
+    stated.sort(key=lambda one: (RANK[one.severity], one.title, one.fact_id))
+    severities = {one.severity for one in stated}
+    return InteractionPair(a=a, b=b, severity=strictest(severities), stated=tuple(stated), disputed=len(severities) > 1)
 
 
 def _class_names(bodies: Iterable[object]) -> list[DrugName]:

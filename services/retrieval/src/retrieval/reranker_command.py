@@ -13,7 +13,7 @@ import typer
 from rich.progress import Progress
 
 from retrieval.command_runs import console, fail, own_settings, progress_bar
-from retrieval.cross_encoder_data import claims, corpus, literature, training_groups
+from retrieval.cross_encoder_data import claims, corpus, literature, title_groups, training_groups
 from retrieval.reranker_folder import seal_folder
 from retrieval.reranking import Training, TrainingGroup
 from retrieval.stored import StoredPassage
@@ -23,6 +23,7 @@ from retrieval.word_search import WordSearch
 __all__ = ["train_reranker"]
 
 _DEFAULT = Training()
+_TITLES = 200
 
 
 def train_reranker(
@@ -30,6 +31,7 @@ def train_reranker(
     claims_file: Annotated[Path, typer.Argument(exists=True, help="The claims to train on, with what they cite.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path(".preceptor/cache/reranker"),
     epochs: Annotated[int, typer.Option(help="How often each claim is seen.")] = _DEFAULT.epochs,
+    titles: Annotated[int, typer.Option(help="How many titles of documents to train on besides.")] = _TITLES,
     threads: Annotated[int, typer.Option(help="Threads to train with.")] = _DEFAULT.threads,
     seed: Annotated[int, typer.Option(help="Seed of examples and training.")] = _DEFAULT.seed,
 ) -> None:
@@ -38,14 +40,14 @@ def train_reranker(
     if base is None or not base.is_dir():
         fail("the sentence encoder is not there: run `preceptor ingest prepare`")
     training = Training(epochs=epochs, threads=threads, seed=seed)
-    groups = asyncio.run(_groups(corpus_file, claims_file, seed))
+    groups = asyncio.run(_groups(corpus_file, claims_file, titles, seed))
     console.print(f"{len(groups)} groups of a claim, what it cites and what else the search finds.")
     draft = output.with_name(f".{output.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     with progress_bar() as progress:
         _train(base, groups, draft, training, progress)
     inputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (corpus_file, claims_file)}
-    made = {"inputs": inputs, "groups": len(groups), "training": asdict(training)}
+    made = {"inputs": inputs, "groups": len(groups), "titles": titles, "training": asdict(training)}
     made["made"] = datetime.now(tz=UTC).isoformat(timespec="seconds")
     seal_folder(draft, made)
     shutil.rmtree(output, ignore_errors=True)
@@ -68,7 +70,7 @@ def _train(base: Path, groups: Sequence[TrainingGroup], folder: Path, training: 
     )
 
 
-async def _groups(corpus_file: Path, claims_file: Path, seed: int) -> list[TrainingGroup]:
+async def _groups(corpus_file: Path, claims_file: Path, titles: int, seed: int) -> list[TrainingGroup]:
     documents = corpus(corpus_file)
     ids = list(documents)
     passages = (
@@ -81,4 +83,7 @@ async def _groups(corpus_file: Path, claims_file: Path, seed: int) -> list[Train
     async def search(text: str, limit: int) -> list[str]:
         return [ids[number] for number in words.best(text, limit, Wanted(), today)]
 
-    return await training_groups(claims(claims_file), documents, search, seed)
+    questions = claims(claims_file)
+    cited = frozenset(one for question in questions for one in question.relevant)
+    groups = await training_groups(questions, documents, search, seed)
+    return groups + await title_groups(documents, cited, search, titles, seed)

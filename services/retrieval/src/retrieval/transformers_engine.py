@@ -14,7 +14,7 @@ from retrieval.reranking import Training, TrainingGroup
 __all__ = ["CrossEncoder", "SentenceEncoder", "train_cross_encoder"]
 
 _MAX_TOKENS = 256
-_PAIR_TOKENS = 192
+_PAIR_TOKENS, _TRAINED_TOKENS = 128, 96
 _WARM_UP = 0.1
 
 
@@ -84,6 +84,8 @@ def train_cross_encoder(
     model = AutoModelForSequenceClassification.from_pretrained(
         base, local_files_only=True, dtype=torch.float32, num_labels=1
     ).train()
+    for one in (model.base_model.embeddings, *model.base_model.encoder.layer[: training.frozen_layers]):
+        one.requires_grad_(False)
     steps = training.epochs * -(-len(groups) // training.groups_a_step)
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=0.01)
     warm = max(1, int(steps * _WARM_UP))
@@ -109,7 +111,8 @@ def _step(
     batch: Sequence[TrainingGroup],
 ) -> float:
     questions = [group.question for group in batch for _ in group.texts]
-    logits = model(**_pairs(tokenizer, questions, [text for group in batch for text in group.texts])).logits[:, 0]
+    texts = [text for group in batch for text in group.texts]
+    logits = model(**_pairs(tokenizer, questions, texts, _TRAINED_TOKENS)).logits[:, 0]
     losses, start = [], 0
     for group in batch:
         # The relevant passage stands first.
@@ -124,13 +127,15 @@ def _step(
     return float(loss.detach())
 
 
-def _pairs(tokenizer: Callable[..., object], questions: Sequence[str], texts: Sequence[str]) -> dict[str, torch.Tensor]:
+def _pairs(
+    tokenizer: Callable[..., object], questions: Sequence[str], texts: Sequence[str], tokens: int = _PAIR_TOKENS
+) -> dict[str, torch.Tensor]:
     batch: dict[str, torch.Tensor] = tokenizer(  # type: ignore[assignment]
         list(questions),
         list(texts),
         padding=True,
         truncation="longest_first",
-        max_length=_PAIR_TOKENS,
+        max_length=tokens,
         return_tensors="pt",
     )
     return batch

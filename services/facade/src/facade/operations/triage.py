@@ -96,7 +96,7 @@ class TriageOperation:
             )
             return await self._kept(call, patient, stay, answer)
 
-        return Prepared(patient, _SPEC.budget_ms, run)
+        return Prepared(patient, OPERATIONS[_SPEC.name].budget_ms, run)
 
     async def _gathered(self, call: Call, stay: OfPatient, given: TriageRequest) -> TriageRequest:
         """Return what the chart says, with what was given in its place."""

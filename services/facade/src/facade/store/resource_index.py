@@ -1,7 +1,6 @@
 """The blind index of our own results: what a resource is found by, as digests under a key of the tenant."""
 
 import asyncio
-import hashlib
 import hmac
 import json
 import time
@@ -55,7 +54,7 @@ class IndexKeys:
 def digest(key: bytes, resource_type: str, term: Term) -> bytes:
     """Return what stands for ``term`` of this type in the database."""
     text = json.dumps([resource_type, *term], ensure_ascii=False)
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()[:DIGEST_BYTES]
+    return hmac.digest(key, text.encode(), "sha256")[:DIGEST_BYTES]
 
 
 def within(key: bytes, resource_type: str, limits: Iterable[Limit]) -> ColumnElement[bool]:

@@ -11,12 +11,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from fhir_support.identifiers import deterministic_id
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretError, SecretStore
-from sqlalchemy import ColumnElement, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, func, insert, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.fhir.criteria import Criterion, Limit
@@ -38,6 +38,8 @@ Place = tuple[int, int]
 """Where a version stands in every order: when it was updated, and its sequence."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Into the tables themselves: there are dozens of rows to an answer, and none of them is an object to anybody.
+_INSERT_TERMS, _INSERT_DATES = (insert(cast(Table, one.__table__)) for one in (TermRow, DateRow))
 
 
 @dataclass(frozen=True)
@@ -292,9 +294,9 @@ async def _index(session: AsyncSession, inserted: Sequence[tuple[int, Prepared]]
         for sequence, prepared in inserted
         for code, span in prepared.dates
     ]
-    for table, rows in ((TermRow, terms), (DateRow, dates)):
+    for statement, rows in ((_INSERT_TERMS, terms), (_INSERT_DATES, dates)):
         if rows:
-            await session.execute(insert(table), rows)
+            await session.execute(statement, rows)
 
 
 def _own_meta(resource: Mapping[str, Any]) -> dict[str, Any]:

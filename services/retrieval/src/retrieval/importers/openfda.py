@@ -134,6 +134,7 @@ def _convert(line: bytes, lexicon: Lexicon) -> IngestedDocument | None:
             ingredients=ingredients,
             names=_called(meta, ingredients),
             rxcuis=tuple(str(one) for one in meta.get("rxcui", [])),
+            uniis=tuple(str(one) for one in meta.get("unii", [])),
             routes=tuple(str(one).lower() for one in meta.get("route", [])),
             sections=sections,
             published=effective,

@@ -52,8 +52,10 @@ def _stated(label: LabelText, lexicon: Lexicon) -> list[tuple[str, FactBody, Sen
     for renal, sentence in renal_limits(label):
         found.append((f"renal-{renal.measure}-{renal.below.value:g}", renal, sentence))
     for interaction, sentence in interactions(label, lexicon):
-        other = re.sub(r"[^a-z0-9]+", "-", interaction.b)
-        found.append((f"interaction-{other}-{interaction.severity}", interaction, sentence))
+        own = label.ingredients == (interaction.a,)
+        sides = (interaction.b,) if own else (interaction.a, interaction.b)
+        named = "--".join(re.sub(r"[^a-z0-9]+", "-", side) for side in sides)
+        found.append((f"interaction-{named}-{interaction.severity}", interaction, sentence))
     return found
 
 

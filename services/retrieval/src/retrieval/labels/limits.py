@@ -1,87 +1,61 @@
-"""Dose and kidney limits that a label states in a sentence that stands alone; others are passed over."""
+"""Dose and kidney limits that a label states: the highest daily maximum of its products, and what kidneys change.
+
+A label speaks of its own products. What it calls the maximum is that of their strengths and form, and another product
+of the same ingredient may have another; so each limit names the products it was stated for.
+"""
 
 import re
 
 from service_contracts.evidence import DoseLimit, RenalLimit
-from service_contracts.quantity import Quantity
+from service_contracts.quantity import Coding, Quantity
 
+from retrieval.labels.maxima import FOR_SOME, amounts, in_mg, maxima
 from retrieval.labels.text import LabelText, Sentence, sentences, without_references
 
-__all__ = ["dose_limit", "renal_limits"]
+__all__ = ["UNII", "dose_limit", "renal_limits"]
 
-_AMOUNT = r"(?P<value>\d[\d,]*(?:\.\d+)?)\s*(?P<unit>mg|g|grams|mcg|units)\b"
-_TIMES = r"(?P<times>once|one time|twice|two times|three times|four times)\s+(?:a|per|each)?\s*(?:daily|day)"
-_A_DAY = r"(?:per day|a day|/\s*day|daily|once per day|each day|in (?:a |any )?24[- ]hours?(?: period)?|per 24 hours)"
-_MAXIMUM = r"(?:the )?(?:(?:recommended )?maximum|maximal|maximum recommended)(?: recommended)?(?: total)?"
-_NAMED = r"(?: (?:of|for) (?P<named>[a-z][a-z ,-]{2,60}?))?"
-_EXTRA = r"(?:\s*\((?P<extra>[^()]{0,60})\))?"
-_DAILY_DOSE = (
-    # Maximum (recommended) daily dose is 40 mg
-    rf"{_MAXIMUM} daily (?:oral )?(?:dose|dosage){_NAMED}\s*(?:is|:|should not exceed|is not to exceed)\s*{_AMOUNT}"
-    rf"(?:\s*{_A_DAY})?",
-    # Maximum (recommended) dose is 8 mg once daily; 40 mg/day
-    rf"{_MAXIMUM} (?:dose|dosage){_NAMED}\s*(?:is|:|should not exceed|is not to exceed)\s*{_AMOUNT}(?: orally)?"
-    rf"\s*(?:{_TIMES}|{_A_DAY})",
-    # The total daily dose should not exceed 12 grams
-    rf"(?:the )?(?:total )?daily (?:dose|dosage){_NAMED} (?:should|must) not exceed\s*{_AMOUNT}(?:\s*{_A_DAY})?",
-    # The dose should not exceed 100 mg/day
-    rf"(?:the )?(?:total )?(?:dose|doses|dosage|dosages){_NAMED} (?:should|must) not exceed\s*{_AMOUNT}\s*{_A_DAY}",
-    rf"(?:do not exceed|no more than) (?:a total daily dose of )?{_AMOUNT}\s*{_A_DAY}",
-)
-_DOSE = tuple(re.compile(rf"{pattern}{_EXTRA}(?: in adults)?\.?", re.I) for pattern in _DAILY_DOSE)
-_TIMES_A_DAY = {"once": 1, "one time": 1, "twice": 2, "two times": 2, "three times": 3, "four times": 4}
-_UNITS = {"mg": "mg", "g": "g", "grams": "g", "mcg": "ug", "units": "[iU]"}
-
-_ANY_AMOUNT = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*(mg|g|grams|mcg)\b(?!\s*/\s*(?:kg|m))", re.I)
-
-# What makes a limit one for some patients only, in the sentence or shortly before it.
-_SPECIAL = re.compile(
-    r"impair|renal|kidney|hepat|liver|creatinine|CrCl|eGFR|dialysis|pediatric|paediatric|child|adolescent|infant|neonat"
-    r"|\bage[ds]?\b|years|elderly|geriatric|older|kg\b|body weight|weighing|concomit|coadmin|co-admin|taking|receiving"
-    r"|in combination|combined with|inhibitor|inducer|metaboli[sz]er|poor|initial|starting|loading|first day|titrat"
-    r"|discontinu|tolerat|Specific Populations|Drug Interactions|indication|prophyla|these|such|other",
-    re.I,
-)
-_LONG_ACTING = re.compile(r"(?:extended|sustained|controlled|modified|delayed)[- ]release|\b(?:ER|XR|SR|XL|CR)\b")
+UNII = "http://fdasis.nlm.nih.gov"
 _DOSAGE = "dosage_and_administration"
+_CONTEXT_CHARS = 120
+_ROUTES = {"respiratory (inhalation)": "inhaled"}
 
 
 def dose_limit(label: LabelText) -> tuple[DoseLimit, Sentence] | None:
-    """Return the largest general daily maximum that the label of one oral ingredient states, with its sentence.
+    """Return the highest daily maximum that the label of one ingredient and route states, with its sentence.
 
-    Where a label states several, the largest is above no reading of it. Long-acting forms have limits of their own
-    that say nothing of the plain form, and are passed over.
+    Where a label states several, the highest is above no reading of it. None where a larger amount is spoken of:
+    another indication, patient or form may have another limit.
     """
     text = label.sections.get(_DOSAGE, "")
-    if len(label.ingredients) != 1 or label.routes != ("oral",) or _LONG_ACTING.search(" ".join((label.title, text))):
+    if len(label.ingredients) != 1 or len(label.routes) != 1:
         return None
     found: list[tuple[float, Quantity, Sentence]] = []
     for sentence in sentences(_DOSAGE, text):
-        amount = _daily_maximum(sentence, label)
-        if amount is not None:
-            found.append((_in_mg(amount), amount, sentence))
+        if FOR_SOME.search(sentence.text) or FOR_SOME.search(sentence.before[-_CONTEXT_CHARS:]):
+            continue
+        for one in maxima(_plain(sentence)):
+            if one.named is None or _is_drug(one.named, label):
+                found.append((_size(one.amount), one.amount, sentence))
     if not found:
         return None
     most, amount, sentence = max(found, key=lambda one: one[0])
-    if any(
-        _in_mg(Quantity(value=_number(value), unit=_UNITS[unit.lower()])) > most
-        for value, unit in _ANY_AMOUNT.findall(text)
-    ):
-        # Something larger is spoken of: another indication, patient or form may have another limit.
+    if any(_size(other) > most * 1.0001 for other in amounts(text)):
         return None
-    return DoseLimit(ingredient=label.ingredients[0], route="oral", max_daily=amount), sentence
+    route = label.routes[0]
+    limit = DoseLimit(
+        ingredient=label.ingredients[0], code=_code(label), products=_products(label),
+        route=_ROUTES.get(route, route), max_daily=amount,
+    )  # fmt: skip
+    return limit, sentence
 
 
-def _daily_maximum(sentence: Sentence, label: LabelText) -> Quantity | None:
-    plain = re.sub(r"^(?:\d+(?:\.\d+)?\s+)?", "", without_references(sentence.text))
-    match = next((match for pattern in _DOSE if (match := pattern.fullmatch(plain))), None)
-    if match is None or _SPECIAL.search(sentence.text) or _SPECIAL.search(sentence.before[-200:]):
-        return None
-    groups = match.groupdict()
-    if groups.get("named") and not _is_drug(str(groups["named"]), label):
-        return None
-    value = _number(str(groups["value"])) * _TIMES_A_DAY.get(str(groups.get("times")).lower(), 1)
-    return Quantity(value=value, unit=_UNITS[str(groups["unit"]).lower()])
+def _plain(sentence: Sentence) -> str:
+    return re.sub(r"^(?:\d+(?:\.\d+)?\s+)?", "", without_references(sentence.text))
+
+
+def _size(amount: Quantity) -> float:
+    mg = in_mg(amount)
+    return amount.value if mg is None else mg
 
 
 def _is_drug(words: str, label: LabelText) -> bool:
@@ -89,17 +63,20 @@ def _is_drug(words: str, label: LabelText) -> bool:
     return any(lower.startswith(name.lower()) for name in (*label.ingredients, *label.names))
 
 
-def _number(text: str) -> float:
-    return float(text.replace(",", ""))
+def _code(label: LabelText) -> Coding | None:
+    """Return the substance as the label names it, with its salt."""
+    return Coding(system=UNII, code=label.uniis[0]) if len(label.uniis) == 1 else None
 
 
-def _in_mg(amount: Quantity) -> float:
-    return amount.value * {"g": 1000.0, "ug": 0.001}.get(amount.unit, 1.0)
+def _products(label: LabelText) -> tuple[str, ...]:
+    """Return what the products of the label are known by; a label without codes and brands is known by its set id."""
+    brands = tuple(name for name in label.names if name not in label.ingredients)
+    return (*label.rxcuis, *brands) or (label.set_id,)
 
 
 _FUNCTION = (
     r"\(?\s*(?:defined as )?(?:an? )?(?P<measure>(?:estimated )?(?:creatinine clearances?|glomerular filtration rate)"
-    r"(?:\s*[\[(](?:CrCl|eGFR)[\])])?|CrCl|eGFR)\s*(?:of )?(?:is )?(?:below|less than|under|<)\s*(?P<below>\d{1,2})\s*"
+    r"(?:\s*[\[(](?:CrCl|CL ?cr|eGFR)[\])])?|CrCl|CL ?cr|eGFR)\s*(?:of )?(?:is )?(?:below|less than|under|<)\s*(?P<below>\d{1,2})\s*"
     r"(?P<unit>mL\s*/\s*min(?:ute)?(?:\s*(?:/|per)\s*1\.73\s*m\s*(?:2|²|\^2))?|mL per minute(?: per 1\.73 m ?2)?)\s*\)?"
     # What is added by "or" widens the statement and leaves this part of it as it is.
     r"(?:,? (?:or|and in|or in) (?:patients )?(?:with )?(?:end[- ]stage (?:renal|kidney) disease|ESRD)"
@@ -129,10 +106,64 @@ _LISTED = re.compile(
 )
 
 
+# CrCl below 30 mL/min; creatinine clearance 10 mL/min to < 50 mL/min; eGFR 15 to 29 mL/min/1.73 m2
+_BELOW = re.compile(
+    r"(?P<measure>creatinine clearances?|glomerular filtration rate|CrCl|CL ?cr|e?GFR)(?:\s*[\[(]\w+[\])])?"
+    r"[\s(=:,]*(?:of |is |between |from )*"
+    r"(?:(?P<least>\d{1,3})(?:\s*mL\s*/\s*min\w*)?\s*(?:to|-|–|and)\s*)?"
+    r"(?P<less><|less than|below|under)?\s*(?P<below>\d{1,3})\s*mL\s*(?:/|per)\s*min",
+    re.I,
+)
+_MENTIONED = re.compile(r"creatinine clearance|glomerular filtration|(?<![\[(])CrCl|CL ?cr|e?GFR(?!\])", re.I)
+# What else than the kidneys makes a limit one for some.
+_ELSE = re.compile(
+    FOR_SOME.pattern.replace("impair|renal|kidney|", "").replace(r"|creatinine|\bCL ?cr|CrCl|eGFR|dialysis", ""), re.I
+)
+
+
 def renal_limits(label: LabelText) -> list[tuple[RenalLimit, Sentence]]:
-    """Return below what kidney function the label of one ingredient says not to use it, with the sentences."""
+    """Return below what kidney function a label of one ingredient says not to use it or how much, with sentences."""
     if len(label.ingredients) != 1:
         return []
+    found = _avoided(label)
+    for sentence in sentences(_DOSAGE, label.sections.get(_DOSAGE, "")):
+        plain = _plain(sentence)
+        stated, below = list(maxima(plain)), list(_BELOW.finditer(plain))
+        if len(stated) != 1 or len(below) != 1 or len(_MENTIONED.findall(plain)) != 1 or _ELSE.search(plain):
+            continue
+        if stated[0].named is not None and not _is_drug(stated[0].named, label):
+            continue
+        if any(_size(other) > _size(stated[0].amount) for other in amounts(plain)):
+            continue
+        if not (below[0]["less"] or below[0]["least"]):
+            continue
+        measure, value = _measured(below[0])
+        if not below[0]["less"] and value % 10 == 9:
+            value += 1
+        limit = _renal(label, measure, value, "limit", stated[0].amount)
+        found.setdefault((measure, value), (limit, sentence))
+    return list(found.values())
+
+
+def _measured(match: re.Match[str]) -> tuple[str, float]:
+    return "egfr" if re.search(r"gfr|glomerular", match["measure"], re.I) else "crcl", float(match["below"])
+
+
+def _renal(label: LabelText, measure: str, below: float, action: str, most: Quantity | None) -> RenalLimit:
+    return RenalLimit.model_validate(
+        {
+            "ingredient": label.ingredients[0],
+            "code": _code(label),
+            "products": _products(label) if most else (),
+            "measure": measure,
+            "below": {"value": below, "unit": "mL/min/{1.73_m2}" if measure == "egfr" else "mL/min"},
+            "action": action,
+            "max_daily": most,
+        }
+    )
+
+
+def _avoided(label: LabelText) -> dict[tuple[str, float], tuple[RenalLimit, Sentence]]:
     found: dict[tuple[str, float], tuple[RenalLimit, Sentence]] = {}
     for section in ("contraindications", "warnings_and_cautions", _DOSAGE):
         for sentence in sentences(section, label.sections.get(section, "")):
@@ -144,15 +175,6 @@ def renal_limits(label: LabelText) -> list[tuple[RenalLimit, Sentence]]:
                 match = _LISTED.fullmatch(plain)
             if match is None:
                 continue
-            measure = "egfr" if re.search(r"egfr|glomerular", match["measure"], re.I) else "crcl"
-            below = float(match["below"])
-            limit = RenalLimit.model_validate(
-                {
-                    "ingredient": label.ingredients[0],
-                    "measure": measure,
-                    "below": {"value": below, "unit": "mL/min/{1.73_m2}" if measure == "egfr" else "mL/min"},
-                    "action": "avoid",
-                }
-            )
-            found.setdefault((measure, below), (limit, sentence))
-    return list(found.values())
+            measure, below = _measured(match)
+            found.setdefault((measure, below), (_renal(label, measure, below, "avoid", None), sentence))
+    return found

@@ -20,7 +20,10 @@ _REFERENCE = re.compile(r"\[\s*see [^\]]*\]|\(\s*see [^)]*\)|\(\s*\d+(?:\.\d+)?(
 
 @dataclass(frozen=True)
 class LabelText:
-    """One version of one label. ``sections`` are openFDA's names of sections with their text."""
+    """One version of one label. ``sections`` are openFDA's names of sections with their text.
+
+    ``rxcuis`` are codes of its products, ``uniis`` of its substances.
+    """
 
     set_id: str
     version: str
@@ -34,6 +37,7 @@ class LabelText:
     published: date | None = None
     effective_from: date | None = None
     identifier: str | None = None
+    uniis: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
