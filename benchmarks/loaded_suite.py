@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey
 from preceptor.suite.background import background_suite, settings_on_free_ports
 from preceptor.suite.settings import SuiteSettings
 
-__all__ = ["ISSUER", "WARM_UP_S", "at_a_rate", "loaded_suite"]
+__all__ = ["ISSUER", "WARM_UP_S", "at_a_rate", "key_set", "loaded_suite"]
 
 ISSUER = "https://benchmark.example.org"
 WARM_UP_S = 5
@@ -31,7 +31,7 @@ def loaded_suite(key: ECKey, client: Callable[[str], dict[str, Any]]) -> Iterato
     ``client`` returns, for the address of the benchmark's key set, the fields of the sandbox EHR's registration by
     which the benchmark may call.
     """
-    with tempfile.TemporaryDirectory(prefix="preceptor-bench-") as folder, _key_set(key) as jwks_uri:
+    with tempfile.TemporaryDirectory(prefix="preceptor-bench-") as folder, key_set(key) as jwks_uri:
         settings = settings_on_free_ports(Path(folder) / "suite")
         registry = Path(folder) / "ehrs.json"
         registry.write_text(json.dumps([{**_shipped(settings), **client(jwks_uri)}]))
@@ -66,7 +66,7 @@ def _shipped(settings: SuiteSettings) -> dict[str, Any]:
 
 
 @contextmanager
-def _key_set(key: ECKey) -> Iterator[str]:
+def key_set(key: ECKey) -> Iterator[str]:
     """Serve the benchmark's public key; give the address."""
     body = json.dumps({"keys": [key.as_dict(private=False)]}).encode()
 

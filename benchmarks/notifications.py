@@ -14,14 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from preceptor.openbao.running import RunningOpenBao, running_openbao
 from preceptor.openbao.server import OpenBaoServer
 
+from benchmarks.loaded_suite import ISSUER, key_set
 from benchmarks.machine import machine, quantile
 from tests.support.facade_process import FacadeProcess
 from tests.support.notification_flood import Interactive, flood, interactive
@@ -37,7 +41,8 @@ _KILLS = 20
 _DOCUMENTS = 300
 _FLOOD_PER_S = 5_000
 _FLOOD_S = 10
-_PATHS = ("/healthz", "/cds-services", "/fhir/metadata", "/workbench/none")
+_HOOK = "/cds-services/patient-view"
+_PATHS = ("/healthz", "/cds-services", _HOOK, "/fhir/metadata", "/workbench/none")
 
 
 def run() -> str:
@@ -120,10 +125,11 @@ async def _floods(folder: Path, openbao: RunningOpenBao) -> dict[str, tuple[Inte
     folder.mkdir()  # noqa: ASYNC240  once, before anything runs
     ehr_port, facade_port = free_port(), free_port()
     ehr = SimulatedEhr(f"http://localhost:{ehr_port}")
-    (folder / "ehrs.json").write_text(json.dumps([simulated_entry(ehr.base)]))
+    address, key = f"http://localhost:{facade_port}", ECKey.generate_key("P-384", auto_kid=True)
+    posted = {_HOOK: lambda: _patient_view(f"{address}{_HOOK}", key)}
     facade = FacadeProcess(
         {
-            "PRECEPTOR_FACADE_PUBLIC_BASE_URL": f"http://localhost:{facade_port}",
+            "PRECEPTOR_FACADE_PUBLIC_BASE_URL": address,
             "PRECEPTOR_FACADE_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'facade.sqlite3'}",
             "PRECEPTOR_FACADE_EHRS_FILE": str(folder / "ehrs.json"),
             "PRECEPTOR_FACADE_RECONCILIATION_URL": "http://localhost:1",
@@ -135,27 +141,44 @@ async def _floods(folder: Path, openbao: RunningOpenBao) -> dict[str, tuple[Inte
         facade_port,
     )
     found: dict[str, tuple[Interactive, dict[str, object] | None]] = {}
-    async with served(ehr, ehr_port):
-        try:
-            await facade.start()
-            end = time.monotonic() + 60
-            while (ehr.subscription or {}).get("status") != "active":
-                if time.monotonic() > end:
-                    raise RuntimeError("the facade made no Subscription")
-                await asyncio.sleep(0.1)
-            (header,) = (ehr.subscription or {})["channel"]["header"]
-            found["quiet"] = (await interactive(facade.base_url, _PATHS, _FLOOD_S), None)
-            for name, secret in (("a wrong secret", "x" * 43), ("the right secret", header.partition("Bearer ")[2])):
-                asked, sent = await asyncio.gather(
-                    interactive(facade.base_url, _PATHS, _FLOOD_S),
-                    flood(facade_port, secret, _FLOOD_PER_S, _FLOOD_S),
-                )
-                found[name] = (asked, sent)
-                print(f"  flood with {name}: {sent}", flush=True)
-        finally:
-            await ehr.close()
-            facade.stop()
+    with key_set(key) as jwks_uri:
+        clients = [{"issuer": ISSUER, "jwks_uri": jwks_uri}]
+        (folder / "ehrs.json").write_text(json.dumps([simulated_entry(ehr.base, cds_clients=clients)]))
+        async with served(ehr, ehr_port):
+            try:
+                await facade.start()
+                end = time.monotonic() + 60
+                while (ehr.subscription or {}).get("status") != "active":
+                    if time.monotonic() > end:
+                        raise RuntimeError("the facade made no Subscription")
+                    await asyncio.sleep(0.1)
+                (header,) = (ehr.subscription or {})["channel"]["header"]
+                found["quiet"] = (await interactive(facade.base_url, _PATHS, _FLOOD_S, posted=posted), None)
+                for name, secret in (
+                    ("a wrong secret", "x" * 43),
+                    ("the right secret", header.partition("Bearer ")[2]),
+                ):
+                    asked, sent = await asyncio.gather(
+                        interactive(facade.base_url, _PATHS, _FLOOD_S, posted=posted),
+                        flood(facade_port, secret, _FLOOD_PER_S, _FLOOD_S),
+                    )
+                    found[name] = (asked, sent)
+                    print(f"  flood with {name}: {sent}", flush=True)
+            finally:
+                await ehr.close()
+                facade.stop()
     return found
+
+
+def _patient_view(url: str, key: ECKey) -> tuple[dict[str, str], bytes]:
+    """A signed request of the hook patient-view."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": url, "exp": now + 120, "iat": now, "jti": str(uuid.uuid4())}
+    token = jwt.encode({"alg": "ES384", "typ": "JWT", "kid": key.kid}, claims, key, algorithms=["ES384"])
+    context = {"userId": "Practitioner/dr-1", "patientId": "patient-1"}
+    body = {"hook": "patient-view", "hookInstance": str(uuid.uuid4()), "context": context}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return headers, json.dumps(body).encode()
 
 
 def _where() -> str:

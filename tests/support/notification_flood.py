@@ -9,9 +9,10 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -27,8 +28,17 @@ class Interactive:
     answers: Counter[int] = field(default_factory=Counter)
 
 
-async def interactive(base_url: str, paths: Sequence[str], seconds: float, rate_per_s: float = 20.0) -> Interactive:
-    """Ask each of ``paths`` in turn, ``rate_per_s`` times a second, over connections of their own."""
+async def interactive(
+    base_url: str,
+    paths: Sequence[str],
+    seconds: float,
+    rate_per_s: float = 20.0,
+    posted: Mapping[str, Callable[[], tuple[dict[str, str], bytes]]] = MappingProxyType({}),
+) -> Interactive:
+    """Ask each of ``paths`` in turn, ``rate_per_s`` times a second, over connections of their own.
+
+    Those that are ``posted`` get headers and body, made anew for each request.
+    """
     found = Interactive({path: [] for path in paths})
     end = time.perf_counter() + seconds
     number = 0
@@ -37,8 +47,9 @@ async def interactive(base_url: str, paths: Sequence[str], seconds: float, rate_
         while time.perf_counter() < end:
             path = paths[number % len(paths)]
             number += 1
+            headers, body = posted[path]() if path in posted else ({}, None)
             began = time.perf_counter()
-            answer = await http.get(path)
+            answer = await http.request("GET" if body is None else "POST", path, headers=headers, content=body)
             elapsed_s = time.perf_counter() - began
             found.elapsed_ms[path].append(elapsed_s * 1000)
             found.answers[answer.status_code] += 1
