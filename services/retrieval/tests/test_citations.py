@@ -188,6 +188,24 @@ def test_a_recommendation_comes_before_what_is_told_about_it(make):
     told = passage(make, "Screening for anxiety in adults was studied in many trials.")
     says = passage(make, "Screening for anxiety is recommended in adults.", section="Adults (grade B)")
     both = [told, says.model_copy(update={"id": "g#1"})]
-    asked = "Should adults be screened for anxiety?"
+    asked = "Is there screening for anxiety in adults?"
     assert [one.passage_id for one, _ in supported_sentences(asked, both, advice=True)] == ["g#1", "g#0"]
     assert [one.passage_id for one, _ in supported_sentences(asked, both)] == ["g#0", "g#1"]
+    what_to_do = "Should adults be screened for anxiety?"
+    assert [one.passage_id for one, _ in supported_sentences(what_to_do, both, advice=True)] == ["g#1"]
+
+
+@pytest.mark.parametrize(
+    ("question", "supported"),
+    [
+        ("Should OSA be screened for?", True),  # a common short form
+        ("Should PFO be screened for?", True),  # the text explains it
+        ("Should SAH be screened for?", False),
+        ("Should obstructive sleep apnea be treated?", False),  # another act
+    ],
+)
+def test_short_forms_are_read_as_what_they_stand_for_and_the_act_must_be_the_same(make, question, supported):
+    text = (
+        "Screening for obstructive sleep apnea is recommended. Screening for patent foramen ovale (PFO) is recommended."
+    )
+    assert bool(supported_sentences(question, [passage(make, text)])) is supported

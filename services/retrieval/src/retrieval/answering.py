@@ -6,7 +6,8 @@ The rule of support (an entailment check by words, without a model that could be
    the passages found have it: what sets the question apart must be spoken of.
 2. A sentence supports the question when, read under its document's title and section, it speaks of at least
    ``_ENOUGH`` of the question's weight; when at least ``_OWN`` of it, and two words, stand in the sentence itself.
-3. None of the question's numbers and drugs may be missing. An age may stand inside a range of ages.
+3. None of the question's numbers and drugs may be missing, nor the act that is asked about (screening, treatment). An
+   age may stand inside a range of ages.
 4. It must not be about others: another sex, age group or age, or the pregnant where they are not.
 5. A sentence that asks, that is a heading, that is too short or long to be read alone, or that reports what was
    recommended before, supports nothing.
@@ -31,7 +32,7 @@ from retrieval.short_forms import COMMON, explained
 
 __all__ = ["stands_in", "supported_sentences"]
 
-_ENOUGH = 0.75
+_ENOUGH = 0.7
 _OWN = 0.5
 _ABOUT = 0.15
 _RECOMMENDATION, _ADVICE, _REPORT = range(3)
@@ -80,6 +81,8 @@ def _analyzer() -> tantivy.TextAnalyzer:
 
 
 _STEMS = _analyzer()
+# What is to be done: a sentence on another act is about something else, however much of the rest it speaks of.
+_ACTS = "screening counseling immunization surgery vaccination treatment"
 # Forms of one word that the stemmer leaves apart.
 _SAME = {
     "mammogram": "mammographi",
@@ -88,6 +91,7 @@ _SAME = {
     "smoker": "smoke",
     "ultrasonographi": "ultrasound",
 }
+_DONE = frozenset(_STEMS.analyze(_ACTS))
 _IGNORED = frozenset(_STEMS.analyze(f"{_STOP} {_ASKING} {_WHOM}"))
 
 
@@ -191,7 +195,8 @@ def _judged(asked: _Question, passage: Passage, start: int, end: int) -> AnswerS
     if len(own) < min(2, len(asked.weights)) or not asked.weights or asked.share(own) < _OWN:
         return None
     support = asked.share(spoken)
-    if support < _ENOUGH or not asked.drugs <= spoken or _reports_earlier(text, passage.source):
+    missing = (asked.drugs | (_DONE & asked.weights.keys())) - spoken
+    if support < _ENOUGH or missing or _reports_earlier(text, passage.source):
         return None
     numbers = asked.numbers if says_ages(text, section) else asked.numbers | asked.ages
     if not numbers <= _numbers(text) or about_others(asked.text, text, section, title):
