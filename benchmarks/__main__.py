@@ -12,6 +12,7 @@ _BENCHMARKS = {
     "notifications": "benchmarks.notifications",
     "triage": "benchmarks.triage",
     "retrieval": "benchmarks.retrieval",
+    "interactions": "benchmarks.interactions",
     "patient-texts": "benchmarks.patient_texts",
 }
 

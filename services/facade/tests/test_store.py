@@ -22,12 +22,13 @@ from facade.store.documents import Documents, DocumentStatus, Signature
 from facade.store.inbox import EventKind, Inbox, NewEvent
 from facade.store.leases import RetryPolicy
 from facade.store.outbox import Effect, Outbox
-from facade.store.resource_rows import ResourceRow, TermRow
+from facade.store.resource_rows import IndexKeyRow, ResourceRow, TermRow
 from facade.store.resources import Resources
 from facade.store.subscriptions import Arrival
 from facade.store.tables import Base, DocumentRow, InboxRow, OutboxRow
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import DecryptionRefused, MemorySecretStore
+from sqlalchemy import event as event_of_engine
 from sqlalchemy import select, text, update
 
 MARKED = "Zebediah Quillfeather"
@@ -509,3 +510,63 @@ async def test_pages_of_results_hold_each_of_them_once_in_every_order(resources,
         after = found.resources[-1].place
     expected = [f"t-{number}" for number in range(7)]
     assert seen == (expected[::-1] if order == "newest" else expected)
+
+
+def opening(number):
+    return {"ehr_id": f"ehr-{number}", "wrapped": f"key-{number}"}
+
+
+async def test_writers_at_once_share_a_transaction_and_each_is_told_its_own_outcome(database):
+    begun = []
+    event_of_engine.listen(database._engine.sync_engine, "begin", lambda _: begun.append(1))
+
+    async def write(number):
+        async def work(session):
+            if number == 7:
+                raise ValueError("no such thing")
+            return await database.insert_new(session, IndexKeyRow, opening(number % 20))
+
+        return await database.write(work)
+
+    outcomes = await asyncio.gather(*(write(number) for number in range(30)), return_exceptions=True)
+    assert [type(one) for one in outcomes if isinstance(one, Exception)] == [ValueError]
+    assert isinstance(outcomes[7], ValueError)
+    assert sum(one is True for one in outcomes) == 20, "another writer of the same row was first, once"
+    async with database.reading() as session:
+        assert len((await session.scalars(select(IndexKeyRow))).all()) == 20
+    begun.clear()
+    await asyncio.gather(*(write(number) for number in range(100, 107)))
+    if database._engine.dialect.name == "sqlite":
+        assert len(begun) <= 2
+
+
+async def test_a_writer_told_to_stop_takes_nobody_along(database):
+    started, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(session):
+        started.set()
+        await go.wait()
+        await database.insert_new(session, IndexKeyRow, opening(1))
+
+    async def quick(session):
+        return await database.insert_new(session, IndexKeyRow, opening(2))
+
+    async def stopped(session):
+        return await database.insert_new(session, IndexKeyRow, opening(3))
+
+    leader = asyncio.create_task(database.write(slow))
+    await started.wait()
+    others = [asyncio.create_task(database.write(work)) for work in (quick, stopped)]
+    await asyncio.sleep(0.05)
+    if database._engine.dialect.name == "sqlite":
+        others[1].cancel()
+    leader.cancel()
+    go.set()
+    ended = await asyncio.gather(leader, *others, return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert ended[1] is True
+    async with database.reading() as session:
+        kept = {row.ehr_id for row in (await session.scalars(select(IndexKeyRow))).all()}
+    assert {"ehr-2"} <= kept
+    if database._engine.dialect.name == "sqlite":
+        assert "ehr-3" not in kept, "it was stopped before anybody had begun it"

@@ -101,6 +101,50 @@ def test_an_order_that_is_itself_above_the_limit_is_never_offered_as_correction(
     assert flag.correction == "Ask your care team to confirm your dose of metformin before you take it."
 
 
+def test_the_limit_of_one_product_never_flags_the_dose_of_another_product_of_its_ingredient(make, check):
+    tablets = DoseLimit(ingredient="fenofibrate", products=("200346",), max_daily=mg(160))
+    capsules = DoseLimit(ingredient="fenofibrate", products=("483425",), max_daily=mg(200))
+    renal = RenalLimit(
+        ingredient="fenofibrate", products=("200346",), measure="egfr", action="limit", max_daily=mg(54),
+        below=Quantity(value=60, unit="mL/min/{1.73_m2}"),
+    )  # fmt: skip
+    facts = [make.fact("tablets", tablets), make.fact("capsules", capsules), make.fact("renal", renal)]
+    one, other = "Tricor", "Lofibra"
+    subjects = [
+        make.drug(one, "fenofibrate", facts=["tablets", "renal"]),
+        make.drug(other, "fenofibrate", facts=["capsules"]),
+    ]
+
+    def dose(name, amount):
+        kidneys = make.observation("eGFR", 40, "mL/min/{1.73_m2}", "33914-3")
+        of = make.chart(medications=[make.medication(name, amount, times=1)], observations=[kidneys])
+        checked = check(f"Take {name} {amount} mg once a day.", of, make.evidence(facts, subjects))
+        return [*verdicts(checked, ClaimKind.DOSE), *verdicts(checked, ClaimKind.RENAL)]
+
+    assert dose(other, 200) == ["supported", "no-evidence"]
+    assert dose(other, 201) == ["contradicted", "no-evidence"]
+    assert dose(one, 160) == ["supported", "contradicted"]
+    assert dose(one, 200) == ["contradicted", "contradicted"]
+    # What is found for the drug alone, whatever product, holds for none of the two.
+    alone = [make.drug("Fenofibrate", "fenofibrate")]
+    checked = check(
+        "Take fenofibrate 200 mg once a day.",
+        make.chart(medications=[make.medication("Fenofibrate", 200, times=1)]),
+        make.evidence(facts, alone),
+    )
+    assert verdicts(checked, ClaimKind.DOSE) == ["no-evidence"]
+
+
+def test_the_limit_of_one_product_says_nothing_of_the_sum_of_two(make, check):
+    fact = make.fact("tablets", DoseLimit(ingredient="fenofibrate", products=("200346",), max_daily=mg(160)))
+    names = ("Lofibra", "Tricor")
+    subjects = [make.drug(names[0], "fenofibrate"), make.drug(names[1], "fenofibrate", facts=["tablets"])]
+    of = make.chart(medications=[make.medication(one, 100, times=1) for one in names])
+    text = "\n".join(f"Take {one} 100 mg once a day." for one in names)
+    checked = check(text, of, make.evidence([fact], subjects))
+    assert verdicts(checked, ClaimKind.DOSE) == ["no-evidence", "supported", "no-evidence"]
+
+
 def test_one_ingredient_in_two_medicines_is_added_up(make, check):
     names = ("Acetaminophen", "Oxycodone/Acetaminophen")
     of = make.chart(medications=[make.medication(names[0], 1000, times=3), make.medication(names[1])])

@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501  sentences of labels are quoted whole
 
+from dataclasses import replace
+
 import pytest
 from retrieval.labels.document import substance_names
 from retrieval.labels.limits import dose_limit, renal_limits
@@ -60,8 +62,10 @@ def test_a_daily_maximum_that_stands_alone_is_read(sentence, drug, mg):
         "The maximum recommended dosing frequency is once per day.",
         # Something larger is spoken of: there may be another limit.
         "The maximum daily dose is 4 mg. Patients with panic disorder may need 10 mg daily.",
-        # Long-acting forms have limits of their own.
-        "The maximum daily dose is 2000 mg. Take testadrine extended-release tablets with food.",
+        # One time of giving, or what happened.
+        "The maximum single dose is 20 mg once daily.",
+        "The maximum daily dose administered in clinical trials was 40 mg.",
+        "It is seldom necessary to exceed a dosage of 2 g/day.",
     ],
 )
 def test_a_sentence_that_needs_its_context_is_passed_over(text):
@@ -75,13 +79,73 @@ def test_a_sentence_that_needs_its_context_is_passed_over(text):
         {"ingredients": ()},
         {"routes": ("oral", "intravenous")},
         {"routes": ()},
-        {"title": "Testor XR"},
     ],
 )
-def test_a_label_that_is_not_of_one_plain_oral_drug_gives_no_dose(more):
+def test_a_label_that_is_not_of_one_ingredient_and_route_gives_no_dose(more):
     assert dose_limit(label(dosage_and_administration="The maximum daily dose is 40 mg.", **more) if "ingredients" not in more
                       else LabelText("s", "v", "t", "p", more["ingredients"], (), (), ("oral",),
                                      {"dosage_and_administration": "The maximum daily dose is 40 mg."})) is None  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sentence", "value", "unit"),
+    [
+        ("The dose may be titrated upward to a maximum total daily dose of 40 mg.", 40, "mg"),
+        ("Doses above 150 mg/day are not recommended.", 150, "mg"),
+        ("Daily doses should not exceed 500 mg q.i.d.", 2000, "mg"),
+        ("The dosage should not exceed 3 grams every 8 hours.", 9, "g"),
+        ("The maximum dose is 2 mg three to four times daily.", 8, "mg"),
+        ("The maximum recommended dose is 3.5 mcg once daily.", 3.5, "ug"),
+        ("The total daily dose should not exceed 18,000 units.", 18_000, "[iU]"),
+        ("The maximum daily dose is 40 mEq.", 40, "meq"),
+        ("The maximum dose in a 24-hour period is 75 mg.", 75, "mg"),
+    ],
+)
+def test_a_maximum_in_a_longer_sentence_is_read_in_the_units_of_ucum(sentence, value, unit):
+    limit, where = dose_limit(label(dosage_and_administration=sentence))
+    assert (limit.max_daily.value, limit.max_daily.unit, where.text) == (value, unit, sentence)
+
+
+def test_a_limit_names_the_products_that_it_was_stated_for_and_the_substance():
+    text = "The maximum daily dose is 160 mg. Take fenofibrate extended-release tablets with food."
+    one = LabelText("set-1", "v", "t", "p", ("fenofibrate",), ("tricor", "fenofibrate"), ("200346", "577033"), ("oral",),
+                    {"dosage_and_administration": text}, uniis=("U202363UOS",))  # fmt: skip
+    limit, _ = dose_limit(one)
+    assert limit.products == ("200346", "577033", "tricor")
+    assert (limit.code.code, limit.route) == ("U202363UOS", "oral")
+    # A label without codes and brands is known by nothing that is ordered: its limit is never taken for the drug's.
+    unnamed, _ = dose_limit(replace(one, rxcuis=(), names=("fenofibrate",)))
+    assert unnamed.products == ("set-1",)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "measure", "below", "most"),
+    [
+        ("Do not exceed 5 mg once daily in patients with severe renal impairment (CL cr <30 mL/min/1.73 m 2 ).", "crcl", 30, 5),
+        (
+            "For patients with moderate to severe renal impairment (creatinine clearance 10 mL/min to < 50 mL/min), the "
+            "maximum recommended dose of testadrine is 3 mg once daily.", "crcl", 50, 3,
+        ),
+        ("If eGFR is 15 to 29 mL/min/1.73 m2, the maximum recommended dosage is 30 mg twice daily.", "egfr", 30, 60),
+    ],
+)  # fmt: skip
+def test_the_most_a_day_below_a_kidney_function_is_read(sentence, measure, below, most):
+    ((limit, where),) = renal_limits(label(dosage_and_administration=sentence))
+    assert (limit.measure, limit.below.value, limit.action, limit.max_daily.value) == (measure, below, "limit", most)
+    assert limit.products and where.text == sentence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "CrCl<60 mL/minute: Maximum recommended dosage is 2 mg once daily for depression and 3 mg once daily for others.",
+        "The maximum dose is 300 mg/day in patients with creatinine clearance of at least 60 mL/min.",
+        "In children with creatinine clearance below 30 mL/min the maximum daily dose is 3 mg.",
+        "With CrCl below 30 mL/min or CrCl below 60 mL/min and an inhibitor the maximum daily dose is 3 mg.",
+    ],
+)
+def test_a_most_a_day_for_some_kidneys_that_needs_more_is_passed_over(sentence):
+    assert renal_limits(label(dosage_and_administration=sentence)) == []
 
 
 def test_of_several_maxima_the_largest_is_above_no_reading():

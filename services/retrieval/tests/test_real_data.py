@@ -91,8 +91,11 @@ async def test_the_french_thesaurus_is_read_under_english_names(index, make, ope
 
 async def test_guideline_pages_are_read_and_found(index, open_data):
     importer = GuidelinePages(Provenance("CDC", version="2022", effective_from=date(2022, 11, 3)))
+    refused = []
     for path in importer.inputs(open_data("guidelines") / "cdc_opioid"):
-        assert (await ingest(index, importer, path)).refused == []
+        refused += (await ingest(index, importer, path)).refused
+    # Three of the pages are not the pages that are published, but what those are made of.
+    assert {one.reason for one in refused} == {"a template, not the page that is made of it"} and len(refused) <= 3
     await index.refresh()
     question = PassageQuery(
         text="naloxone for patients at risk of overdose", budget_ms=1000, source_kinds=("guideline",)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service_contracts.chart import Chart
-from service_contracts.evidence import DoseLimit, Fact
+from service_contracts.evidence import DoseLimit, Fact, RenalLimit
 from service_contracts.quantity import Quantity
 
 from reconciliation.case import DraftedDrug
 from reconciliation.grammar import route_of
 from reconciliation.units import compare
 
-__all__ = ["Comparison", "applicable", "compared"]
+__all__ = ["Comparison", "applicable", "compared", "stated_for"]
 
 _CHILD = re.compile(r"\b(?:child\w*|pediatric\w*|paediatric\w*|infant\w*|neonat\w*|newborn\w*|adolescent\w*)\b", re.I)
 _OLDER = re.compile(r"\b(?:elderly|geriatric|older|aged|65)\b", re.I)
@@ -39,10 +39,15 @@ class Comparison:
     within: tuple[tuple[Fact, DoseLimit, Quantity], ...]
 
 
+def stated_for(fact: Fact, limit: DoseLimit | RenalLimit, drug: DraftedDrug) -> bool:
+    """Whether a limit holds for this medicine: whatever product it is, or because retrieval found it for this one."""
+    return not limit.products or fact.id in drug.resolved.fact_ids
+
+
 def applicable(
     limits: Sequence[tuple[Fact, DoseLimit]], drug: DraftedDrug, chart: Chart
 ) -> list[tuple[Fact, DoseLimit]]:
-    """Return the limits for this route, this age and, where any fits, this indication.
+    """Return the limits for this product, this route, this age and, where any fits, this indication.
 
     Limits without a population are for adults; limits for a population we cannot tell are left out. For an older
     patient a limit for older patients takes the place of the adult one for the same indication. A limit for an
@@ -52,7 +57,8 @@ def applicable(
     fitting = [
         (fact, limit)
         for fact, limit in limits
-        if _route_fits(route_of(limit.route) if limit.route else None, route)
+        if stated_for(fact, limit, drug)
+        and _route_fits(route_of(limit.route) if limit.route else None, route)
         and _population_fits(limit.population, chart.age_years)
     ]
     replaced = {limit.indication for _, limit in fitting if _for_older(limit)}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 from service_contracts.evidence import Subject
 
@@ -133,7 +134,7 @@ def _singular(word: str) -> str:
 class NameTable:
     """Resolves names and RxNorm codes to ingredients, and knows the members of classes.
 
-    ``known`` are ingredient names that are known because facts speak of them. A name of which any part is unknown
+    ``known`` are ingredient names that are known because facts speak of them, as those of classes are. A name of which any part is unknown
     resolves to nothing: half a product understood would look like all of it. A class with a colon in its name
     (``ansm 2020: antiagregants``) is one of one publication only.
     """
@@ -174,10 +175,10 @@ class NameTable:
             self._names.setdefault(one.name.strip().lower(), ingredients)
             for code in one.rxcuis:
                 self._codes.setdefault(code, ingredients)
-        for ingredient in known:
+        for ingredient in chain(known, *self._classes.values()):
             name = ingredient.strip().lower()
             if not name.startswith(CLASS_PREFIX):
-                self._names.setdefault(name, (name,))
+                self._names.setdefault(name, (self._canonical(name),))
         self._classes_of: dict[str, set[str]] = {}
         for key, members in self._classes.items():
             for member in members:

@@ -27,6 +27,7 @@ from service_contracts.evidence import (
 from retrieval.documents import DrugName, in_force
 from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, combined, ingredient_names
 from retrieval.interaction_severity import RANK, strictest
+from retrieval.products import speaks_of
 from retrieval.stored import StoredFact
 from retrieval.subject_terms import TermIndex
 
@@ -208,7 +209,11 @@ class _Search:
         facts: list[StoredFact] = []
         classes: set[str] = set()
         for ingredient in ingredients:
-            facts += [one for one in self._base._by_ingredient.get(ingredient, ()) if self._current(one)]
+            facts += [
+                one
+                for one in self._base._by_ingredient.get(ingredient, ())
+                if self._current(one) and speaks_of(_products(one), subject)
+            ]
             for pair in self._pairs_of.get(ingredient, ()):
                 facts.append(pair.one)
                 sides = (side for side in (pair.a, pair.b) if side.name.startswith(CLASS_PREFIX))
@@ -274,6 +279,11 @@ class _Search:
             self.found[one.fact.id] = one
             ids.append(one.fact.id)
         return tuple(dict.fromkeys(ids))
+
+
+def _products(one: StoredFact) -> tuple[str, ...]:
+    body = one.fact.body
+    return body.products if isinstance(body, DoseLimit | RenalLimit) else ()
 
 
 def _same_class(name: str, said: str) -> bool:

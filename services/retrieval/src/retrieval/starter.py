@@ -16,7 +16,15 @@ from retrieval.documents import DrugName, IngestedDocument
 from retrieval.drug_classes import label_classes
 from retrieval.index import Index, WriteCounts
 
-__all__ = ["STARTER_PREFIX", "FactFileRefused", "load_starter", "read_fact_file", "read_name_file", "starter_documents"]
+__all__ = [
+    "STARTER_PREFIX",
+    "FactFileRefused",
+    "load_starter",
+    "read_fact_file",
+    "read_name_file",
+    "starter_documents",
+    "starter_names",
+]
 
 STARTER_PREFIX = "starter/"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -116,6 +124,17 @@ def starter_documents() -> tuple[IngestedDocument, ...]:
     for file in _fact_files():
         documents += read_fact_file(file.name, file.read_text("utf-8"), STARTER_PREFIX)
     return tuple(documents)
+
+
+@cache
+def starter_names() -> dict[str, str]:
+    """Return every name of one substance in the table of names, and the ingredient that it stands for."""
+    table = starter_documents()[0].names
+    return {
+        one.name: one.ingredients[0]
+        for one in table
+        if len(one.ingredients) == 1 and not one.name.startswith("class:") and ":" not in one.ingredients[0]
+    }
 
 
 def _class_document() -> IngestedDocument:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +19,16 @@ __all__ = ["Database"]
 
 _MIGRATIONS = "facade:store/migrations"
 _READ_ONLY = "preceptor_read_only"
+_MOST_TOGETHER = 50
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, eq=False)
+class _Writing:
+    """What somebody wants to write, and where the outcome is told."""
+
+    work: Callable[[AsyncSession], Awaitable[Any]]
+    outcome: "asyncio.Future[Any]"
 
 
 class Database:
@@ -39,6 +50,7 @@ class Database:
             _prepare_sqlite(self._engine)
             # SQLite has one writer at a time and lets the others try again and again; here they wait in turn.
             self._turn = asyncio.Lock()
+        self._waiting: list[_Writing] = []
         self._statements: dict[tuple[str, str | None, tuple[str, ...]], Any] = {}
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)
         self._reading = async_sessionmaker(self._engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False)
@@ -48,6 +60,42 @@ class Database:
         """A transaction: committed, and on the disk, when the block ends; rolled back when it raises."""
         async with self._turn, self._writing() as session, session.begin():
             yield session
+
+    async def write(self, work: Callable[[AsyncSession], Awaitable[_Result]]) -> _Result:
+        """Run ``work`` in a transaction that those share who wait for the same writer; return what it returns.
+
+        A sync of the disk takes as long for many as for one. When this returns, what was written is on the disk. Should
+        another's work fail, this is run again without it: ``work`` only inserts, and keeps nothing between two runs.
+        """
+        writing = _Writing(work, asyncio.get_running_loop().create_future())
+        self._waiting.append(writing)
+        try:
+            async with self._turn:
+                if writing in self._waiting:
+                    together, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+                    # Whoever came first may be told to stop: what it writes for the others goes on.
+                    await asyncio.shield(self._write_together(together))
+            result: _Result = await writing.outcome
+        except asyncio.CancelledError:
+            writing.outcome.cancel()
+            if writing in self._waiting:
+                self._waiting.remove(writing)
+            raise
+        return result
+
+    async def _write_together(self, together: Sequence[_Writing]) -> None:
+        try:
+            async with self._writing() as session, session.begin():
+                results = [await one.work(session) for one in together]
+        except Exception as error:  # noqa: BLE001  told to whom it belongs
+            if len(together) > 1:
+                for one in together:
+                    await self._write_together([one])
+                return
+            _tell(together[0].outcome, None, error)
+            return
+        for one, result in zip(together, results, strict=True):
+            _tell(one.outcome, result, None)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -108,6 +156,16 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+def _tell(outcome: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+    """Settle an outcome; whoever waited for it may have been told to stop."""
+    if outcome.done():
+        return
+    if error is None:
+        outcome.set_result(result)
+    else:
+        outcome.set_exception(error)
 
 
 def _upgrade(connection: Connection) -> None:

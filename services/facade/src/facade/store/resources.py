@@ -167,9 +167,8 @@ class Resources:
         await _index(session, list(zip(sequences, prepared, strict=True)))
 
     async def put_new(self, *prepared: Prepared) -> None:
-        """Do as ``add_new`` in a transaction of its own."""
-        async with self._database.session() as session:
-            await self.add_new(session, prepared)
+        """Do as ``add_new`` and end the transaction."""
+        await self._database.write(lambda session: self.add_new(session, prepared))
 
     async def _insert(self, session: AsyncSession, prepared: Prepared, *, version: int, after_ms: int) -> int | None:
         """Insert a version with what it is found by; return its sequence, or None when it is there already."""

@@ -17,6 +17,7 @@ from fhir_support.identifiers import deterministic_id
 from service_contracts.triage import TriageAnswer
 from service_runtime.envelope import EnvelopeCipher
 from sqlalchemy import ForeignKey, LargeBinary, String, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from facade.resources.ids import patient_scope
@@ -124,10 +125,13 @@ class TriageRecords:
             json.dumps(record.content).encode(), scope=_scope(record.ehr_id), aad=f"triage_record.sealed/{record.id}"
         )
         row = {"id": record.id, "ehr_id": record.ehr_id, "sealed": sealed, "answered_at": record.at}
-        async with self._database.session() as session:
+
+        async def work(session: AsyncSession) -> None:
             await self._database.insert_new(session, TriageRecordRow, row)
             await self._resources.add_new(session, written)
             await self._resources.add_all(session, shared)
+
+        await self._database.write(work)
 
     async def add_feedback(
         self, ehr_id: str, record_id: str, patient: str, feedback: TriageFeedback, written: Sequence[Prepared]

@@ -7,7 +7,7 @@ from service_contracts.reconciliation import ClaimKind, NotCheckedReason
 from reconciliation.case import Case, DraftedDrug
 from reconciliation.findings import Findings
 from reconciliation.intake import Intake, intake, says
-from reconciliation.limits import applicable, compared
+from reconciliation.limits import applicable, compared, stated_for
 from reconciliation.order_words import ask_first, order_correction
 from reconciliation.units import add
 from reconciliation.wording import joined, quantity
@@ -95,7 +95,11 @@ def _check_sums(case: Case, findings: Findings, taken: list[DraftedDrug]) -> Non
             together = one.daily if total is None else add(total, one.daily) if one.daily is not None else None
             complete = complete and one.daily is not None and together is not None
             total = together if together is not None else total
-        limits = applicable(case.knowledge.dose_limits(ingredient), last, case.chart)
+        # What was stated for one product says nothing of the sum of several.
+        common = [
+            one for one in case.knowledge.dose_limits(ingredient) if all(stated_for(*one, drug) for drug, _ in parts)
+        ]
+        limits = applicable(common, last, case.chart)
         comparison = compared([one for one in limits if one[1].max_daily], None, total)
         chart = tuple(drug.order.source for drug, _ in parts if drug.order is not None)
         if total is not None and comparison.above and not comparison.within:

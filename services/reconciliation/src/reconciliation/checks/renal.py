@@ -8,6 +8,7 @@ from reconciliation.case import Case, DraftedDrug
 from reconciliation.findings import Findings
 from reconciliation.intake import Intake, intake, says
 from reconciliation.kidney import KidneyFunction, kidney_function
+from reconciliation.limits import stated_for
 from reconciliation.order_words import ask_first
 from reconciliation.units import compare
 from reconciliation.wording import quantity
@@ -31,7 +32,12 @@ def _check_one(case: Case, findings: Findings, drug: DraftedDrug, measures: dict
     if reason:
         findings.not_checked(ClaimKind.RENAL, assertion, span, reason)
         return
-    limits = [(fact, limit, one) for one in intake(drug) for fact, limit in case.knowledge.renal_limits(one.ingredient)]
+    limits = [
+        (fact, limit, one)
+        for one in intake(drug)
+        for fact, limit in case.knowledge.renal_limits(one.ingredient)
+        if stated_for(fact, limit, drug)
+    ]
     if not limits:
         findings.no_evidence(ClaimKind.RENAL, assertion, span)
         return

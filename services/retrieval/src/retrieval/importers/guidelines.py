@@ -1,5 +1,6 @@
-"""Guideline pages: text, Markdown, HTML and PlanDefinition JSON, with what the publisher says of their version."""
+"""Guidelines and policies as files: text, Markdown, HTML, PDF, DOCX and PlanDefinition JSON, with their version."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -9,16 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lxml import etree, html
 from service_contracts.evidence import Source
 
 from retrieval.documents import IngestedDocument, PassageText
+from retrieval.importers.docx_text import read_docx
+from retrieval.importers.html_text import read_html
+from retrieval.importers.pdf_text import read_pdf
 from retrieval.importers.records import Record, RecordRefused, read_limited
 
 __all__ = ["GuidelinePages", "Provenance", "spans"]
 
-_MAX_BYTES = 16 * 1024 * 1024
-_SUFFIXES = (".txt", ".md", ".html", ".htm", ".xml", ".json")
+_MAX_BYTES = 64 * 1024 * 1024
+_SUFFIXES = (".txt", ".md", ".html", ".htm", ".xml", ".json", ".pdf", ".docx")
+# In a folder of policies these are policies too: what is not read is said.
+_OTHER_FORMATS = (".doc", ".docm", ".dot", ".dotx", ".rtf", ".odt", ".wpd", ".pages")
 _PASSAGE_CHARS = 1000
 _ABOUT = frozenset({"LICENSE", "LICENCE", "README", "SOURCE", "NOTICE"})
 
@@ -39,17 +44,21 @@ class Provenance:
 class GuidelinePages:
     """See ``Importer``. A file is a document; the text before the first heading stands under its title."""
 
-    name = "guideline-pages"
-    edition = 2
+    edition = 3
 
     def __init__(self, provenance: Provenance) -> None:
         self._provenance = provenance
+        # What was read under another version or other dates is to be read again.
+        self.name = f"guideline-pages/{hashlib.sha256(repr(provenance).encode()).hexdigest()[:12]}"
 
     def inputs(self, path: Path) -> list[Path]:
         """See ``Importer.inputs``."""
         if path.is_file():
             return [path]
-        found = (one for one in path.rglob("*") if one.suffix in _SUFFIXES)
+        wanted = _SUFFIXES if self._provenance.kind != "policy" else _SUFFIXES + _OTHER_FORMATS
+        found = (
+            one for one in path.rglob("*") if one.suffix.lower() in wanted and not one.name.startswith(("~$", "."))
+        )
         return sorted(one for one in found if one.stem.upper() not in _ABOUT)
 
     def count(self, _: Path) -> int:
@@ -58,16 +67,28 @@ class GuidelinePages:
 
     def records(self, path: Path) -> Iterator[Record]:
         """See ``Importer.records``."""
-        yield Record(path.name, partial(self._convert, path))
+        pictures: list[int] = []
+        yield Record(path.name, partial(self._convert, path, pictures))
+        for page in pictures:
+            yield Record(f"{path.name}, page {page}", _no_text)
 
-    def _convert(self, path: Path) -> IngestedDocument | None:
+    def _convert(self, path: Path, pictures: list[int]) -> IngestedDocument | None:
         data = read_limited(path, _MAX_BYTES)
-        if path.suffix == ".json":
+        suffix = path.suffix.lower()
+        if suffix == ".json":
             return self._plan_definition(data)
-        if path.suffix in (".html", ".htm", ".xml"):
-            title, sections = _markup(data)
+        if suffix in _OTHER_FORMATS:
+            raise RecordRefused(f"{suffix} is not read: save it as DOCX or PDF")
+        if suffix == ".pdf":
+            read = read_pdf(data)
+            pictures += read.pictures
+            title, sections = read.title, read.sections
+        elif suffix == ".docx":
+            title, sections = read_docx(data)
+        elif suffix in (".html", ".htm", ".xml"):
+            title, sections = read_html(data)
         else:
-            title, sections = None, _plain_text(data.decode("utf-8", "replace"))
+            title, sections = None, _plain_text(_decoded(data))
         given = self._provenance
         source = Source(
             title=given.title or title or path.stem,
@@ -131,30 +152,20 @@ def _actions(actions: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         yield from _actions(action.get("action") or [])
 
 
-def _markup(data: bytes) -> tuple[str | None, list[tuple[str, str]]]:
-    if b"{% include" in data:
-        raise RecordRefused("a template, not the page that is made of it")
-    parser = html.HTMLParser(no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
+def _no_text() -> IngestedDocument:
+    raise RecordRefused("no text: it needs OCR")
+
+
+def _decoded(data: bytes) -> str:
+    """Return the text; an encoding is not guessed, since what is quoted must be what was written."""
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        root = html.document_fromstring(data, parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
-        raise RecordRefused("not HTML that can be read") from None
-    for junk in root.xpath("//script|//style|//nav|//noscript|//template"):
-        junk.drop_tree()
-    title = root.findtext(".//title")
-    sections: list[tuple[str, list[str]]] = [("", [])]
-    for element in root.iter("h1", "h2", "h3", "h4", "p", "li", "td", "blockquote"):
-        text = " ".join(element.text_content().split())
-        if not text:
-            continue
-        if element.tag in ("h1", "h2", "h3", "h4"):
-            sections.append((text, []))
-        elif not any(parent.tag in ("li", "td", "p", "blockquote") for parent in element.iterancestors()):
-            sections[-1][1].append(text)
-    found = [(name, "\n".join(lines)) for name, lines in sections if lines]
-    if not found:
-        found = [("", " ".join(root.text_content().split()))]
-    return (title.strip() if title and title.strip() else None), found
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        raise RecordRefused("not UTF-8: save it as UTF-8") from None
+    if "\0" in text:
+        raise RecordRefused("not text")
+    return text
 
 
 _LINE_NUMBER = re.compile(r"^\f? {0,3}\d{1,4}(?: +|$)", re.M)

@@ -17,7 +17,7 @@ from service_contracts.evidence import Fact, Interaction, Severity, Source
 from retrieval.documents import DrugName, IngestedDocument
 from retrieval.drug_names import CLASS_PREFIX, ingredient_names
 from retrieval.importers.records import Record, RecordRefused, read_limited
-from retrieval.interaction_severity import Level, level_of, plain, strictest
+from retrieval.interaction_severity import RANK, Level, level_of, plain, strictest
 
 __all__ = ["AnsmThesaurus", "NdfRtPairs"]
 
@@ -268,13 +268,16 @@ class NdfRtPairs:
                 continue
             label = (row.get("label") or f"{a}/{b}").strip()
             fact = Fact(
-                id=f"interaction/ndf-rt/{'/'.join(sorted((a, b)))}",
+                id=f"interaction/ndf-rt/{'/'.join(sorted((a, b)))}/{row['severity'].strip().lower()}",
                 body=Interaction(a=a, b=b, severity=level.severity, effect=level.words),
                 statement=f"{label}: {row['severity'].strip()}",
                 verbatim=False,
                 source=source,
             )
-            facts[fact.id] = fact
+            kept = facts.get(fact.id)
+            # A pair stands twice where its names are spelled twice: the stricter row holds.
+            if kept is None or RANK[level.severity] < RANK[_severity(kept)]:
+                facts[fact.id] = fact
         return IngestedDocument(f"interactions/ndf-rt/{start:05d}", "interaction", source, tuple(facts.values()))
 
     def _refusals(self, rows: list[dict[str, str]], name: str) -> Iterator[Record]:
@@ -282,3 +285,8 @@ class NdfRtPairs:
             if level_of("ndf-rt", row["severity"]) is None:
                 reason = f"{row['severity']!r} is not in the table of severities"
                 yield Record(f"{name}:{number}", partial(_refuse, reason))
+
+
+def _severity(fact: Fact) -> Severity:
+    assert isinstance(fact.body, Interaction)
+    return fact.body.severity

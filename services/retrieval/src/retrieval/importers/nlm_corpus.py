@@ -191,7 +191,8 @@ def _sections(text: str) -> dict[str, str]:
     """Return the text under the name of the section that its last heading of a known kind opens."""
     found: dict[str, list[str]] = {}
     section = "description"
-    for line in (" ".join(line.split()) for line in text.splitlines()):
+    # What was an item or a paragraph stands on a line of its own, some with the marks of its list left in.
+    for line in (" ".join(line.split()) for line in re.sub(r"</?[a-z]+>", "\n", text).splitlines()):
         heading = _HEADING.fullmatch(line)
         if heading is not None:
             lower = line.lower()
@@ -200,4 +201,4 @@ def _sections(text: str) -> dict[str, str]:
             line = f"{line}."
         if line:
             found.setdefault(section, []).append(line)
-    return {name: "\n".join(lines) for name, lines in found.items()}
+    return {name: "\n• ".join(lines) for name, lines in found.items()}

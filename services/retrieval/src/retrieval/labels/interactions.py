@@ -86,7 +86,8 @@ _NEGATED = re.compile(
     r"|\b(?:has|have|had|with|without|there (?:is|was|were)) no (?:\w+ ){0,3}(?:effect|interaction|influence|change)"
     r"|\bnot (?:\w+ )?(?:affected|altered|changed|influenced|modified|observed|seen|contraindicated|inhibited)\b"
     r"|\bunaffected\b|\bunchanged\b|no dos(?:e|age) adjust|without (?:any )?(?:evidence|apparent|adverse|clinically)"
-    r"|have been used (?:safely|concomitantly without)|\bno\b[^.;]{0,60}\bwere (?:found|observed|seen)",
+    r"|have been used (?:safely|concomitantly without)|\bno\b[^.;]{0,60}\bwere (?:found|observed|seen)"
+    r"|safely (?:co-?)?(?:administered|given|used)|without (?:observed|any|apparent) |hypersensitiv|allerg(?:y|ic) to",
     re.I,
 )
 _RUN_ON = re.compile(r"([a-z]{4,}?)(xl|xr|sr|la|cr|cd|er|hct)", re.I)

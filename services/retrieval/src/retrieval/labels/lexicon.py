@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from retrieval.drug_classes import classes_in_words, enzyme_words, label_classes, singular, words_of_classes
 from retrieval.drug_names import CLASS_PREFIX
+from retrieval.starter import starter_names
 
 __all__ = ["Lexicon", "Mention"]
 
@@ -85,18 +87,18 @@ class Mention:
 
 
 class Lexicon:
-    """Ingredient names that are recognised in sentences, beside the classes that labels speak of."""
+    """Ingredient names that are recognised in sentences, beside those of the starter table and the words for classes."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._entries: dict[tuple[str, ...], str] = {}
         self._longest: dict[str, int] = {}
         for words, name in words_of_classes().items():
             self._enter(words, f"{CLASS_PREFIX}{name}")
-        for name in names:
+        for name, ingredient in chain(starter_names().items(), ((name, name) for name in names)):
             if len(name) > 3 and not name.startswith(CLASS_PREFIX) and name.lower() not in _NOT_TAKEN:
                 words = tuple(word for word in re.split(r"[^a-z0-9']+", name.lower()) if word)
                 if words:
-                    self._enter(words, name.lower())
+                    self._enter(words, ingredient.lower())
 
     def _enter(self, words: tuple[str, ...], name: str) -> None:
         self._entries.setdefault(words, name)

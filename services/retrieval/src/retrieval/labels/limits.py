@@ -16,7 +16,7 @@ __all__ = ["UNII", "dose_limit", "renal_limits"]
 
 UNII = "http://fdasis.nlm.nih.gov"
 _DOSAGE = "dosage_and_administration"
-_CONTEXT_CHARS = 120
+_CONTEXT_CHARS = 200
 _ROUTES = {"respiratory (inhalation)": "inhaled"}
 
 
@@ -38,7 +38,7 @@ def dose_limit(label: LabelText) -> tuple[DoseLimit, Sentence] | None:
                 found.append((_size(one.amount), one.amount, sentence))
     if not found:
         return None
-    most, amount, sentence = max(found, key=lambda one: one[0])
+    most, amount, sentence = max(found, key=lambda one: (one[0], -len(one[2].text)))
     if any(_size(other) > most * 1.0001 for other in amounts(text)):
         return None
     route = label.routes[0]
@@ -129,7 +129,9 @@ def renal_limits(label: LabelText) -> list[tuple[RenalLimit, Sentence]]:
     for sentence in sentences(_DOSAGE, label.sections.get(_DOSAGE, "")):
         plain = _plain(sentence)
         stated, below = list(maxima(plain)), list(_BELOW.finditer(plain))
-        if len(stated) != 1 or len(below) != 1 or len(_MENTIONED.findall(plain)) != 1 or _ELSE.search(plain):
+        if len(stated) != 1 or len(below) != 1 or len(_MENTIONED.findall(plain)) != 1:
+            continue
+        if _ELSE.search(plain) or _ELSE.search(sentence.before[-_CONTEXT_CHARS:]):
             continue
         if stated[0].named is not None and not _is_drug(stated[0].named, label):
             continue
