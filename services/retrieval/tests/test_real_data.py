@@ -94,8 +94,8 @@ async def test_guideline_pages_are_read_and_found(index, open_data):
     refused = []
     for path in importer.inputs(open_data("guidelines") / "cdc_opioid"):
         refused += (await ingest(index, importer, path)).refused
-    # Three of the pages are not the pages that are published, but what those are made of.
-    assert {one.reason for one in refused} == {"a template, not the page that is made of it"} and len(refused) <= 3
+    # Some pages are not those that are published, but what those are made of; the plan definitions hold their text.
+    assert {one.reason for one in refused} == {"a template, not the page that is made of it"} and len(refused) == 16
     await index.refresh()
     question = PassageQuery(
         text="naloxone for patients at risk of overdose", budget_ms=1000, source_kinds=("guideline",)
