@@ -86,4 +86,6 @@ def test_the_report_says_what_is_not_known() -> None:
     console.print(report("main", measure([one(3)]), None))
     text = console.export_text()
     assert "drift of the last week's levels not known" in text
-    assert "not known" in text.splitlines()[-3]
+    assert "is not known: nobody has said" in text
+    row = next(line for line in text.splitlines() if line.startswith("│ all"))
+    assert row.count("–") == 7

@@ -18,6 +18,8 @@ from facade.settings import FacadeSettings
 
 __all__ = ["app", "report"]
 
+_UNKNOWN = "–"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -56,6 +58,7 @@ def report(ehr_id: str, measures: list[GroupMeasures], moved: float | None) -> T
     table = Table(
         "group", "proposals", "not scored", "as the nurse", "under", "over", "under by outcome", "over by outcome",
         "critical: risk / seen", "hospital: risk / seen", title=title,
+        caption=f"{_UNKNOWN} is not known: nobody has said yet what the nurse decided, or what came of it.",
     )  # fmt: skip
     for one in measures:
         table.add_row(
@@ -80,7 +83,7 @@ def report(ehr_id: str, measures: list[GroupMeasures], moved: float | None) -> T
 
 def _share(share: Share) -> str:
     if share.value is None or share.interval is None:
-        return "not known"
+        return _UNKNOWN
     low, high = share.interval
     return f"{share.value:.0%} ({low:.0%} to {high:.0%}) of {share.of}"
 
@@ -88,5 +91,5 @@ def _share(share: Share) -> str:
 def _risk(one: GroupMeasures, outcome: str) -> str:
     reported = one.reported.get(outcome)
     if reported is None or reported.value is None:
-        return "not known"
+        return _UNKNOWN
     return f"{one.mean_risk[outcome]:.1%} / {reported.value:.1%} of {reported.of}"
