@@ -107,6 +107,17 @@ def test_an_interaction_between_an_order_and_what_is_taken_is_flagged_once_on_th
     assert [(one.action, one.order) for one in checked.proposals] == [("withdraw", "MedicationRequest/aspirin")]
 
 
+def test_the_strictest_source_decides_and_those_that_differ_are_named(make, check):
+    facts = [
+        make.fact(str(severity), Interaction(a="aspirin", b="warfarin", severity=severity, effect="Bleeding"))
+        for severity in (Severity.LOW, Severity.HIGH, Severity.MODERATE)
+    ]
+    flag = only(check([make.medication("Aspirin")], facts=facts, beside=[make.medication("Warfarin")]).flags)
+    assert (flag.severity, flag.fact_id) == (Severity.HIGH, "high")
+    title = facts[0].source.title
+    assert flag.finding.endswith(f"Sources differ: high by {title}, moderate by {title}; low by {title}.")
+
+
 def test_two_medicines_that_are_both_taken_are_no_matter_of_the_order(make, check):
     fact = make.fact("pair", Interaction(a="digoxin", b="warfarin", severity=Severity.HIGH, effect="Bleeding"))
     checked = check([make.medication("Aspirin")], facts=[fact], beside=map(make.medication, ("Warfarin", "Digoxin")))

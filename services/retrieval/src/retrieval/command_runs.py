@@ -86,7 +86,7 @@ def run_importer(importer: Callable[[Index], Awaitable[Importer]], paths: list[P
                     console.print(f"The files after {one.name} are not read, since they build on it.")
                     break
         _show(total, time.monotonic() - started)
-        return STOPPED if total.interrupted else 0
+        return STOPPED if total.interrupted else 1 if total.broken or late else 0
 
     with_index(work)
 

@@ -30,6 +30,7 @@ from retrieval.importers.formularies import FhirFormularies
 from retrieval.importers.guidelines import GuidelinePages, Provenance
 from retrieval.importers.icd10cm import Icd10CmTabular
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
+from retrieval.importers.nlm_corpus import NlmMarkedPairs
 from retrieval.importers.openfda import OpenFdaLabels
 from retrieval.importers.pubmed import PubMedArticles
 from retrieval.importers.qhp import QhpFormularies
@@ -44,31 +45,41 @@ from retrieval.starter import FactFileRefused, read_fact_file
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Add labels, formularies, interactions and guidelines to the index.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Bring published knowledge and your own policies into the index.
+
+    What was read before is passed over; Ctrl-C stops after the batch at hand and the same command goes on from there.
+    What is left out is listed with the reason. Where each file is downloaded: docs/ingesting.md.""",
+)
+_DRUGS, _PAYERS, _TEXTS, _INDEX = "Drugs", "Coverage", "Guidelines, literature, codes", "The index"
 
 _Paths = Annotated[list[Path], typer.Argument(exists=True, readable=True, help="Files or folders to read.")]
 _Again = Annotated[bool, typer.Option("--again", help="Read inputs again that were read before.")]
 
 
-@app.command()
+@app.command(rich_help_panel=_DRUGS)
 def labels(paths: _Paths, again: _Again = False) -> None:
-    """Read openFDA drug labels: the API's JSON, or JSON lines, also compressed with xz."""
+    """Read openFDA drug labels: the bulk download (zips of JSON), the API's answers, or JSON lines."""
     run_importer(lambda index: _known(index, OpenFdaLabels), paths, again)
 
 
-@app.command()
+@app.command(rich_help_panel=_DRUGS)
 def spl(paths: _Paths, again: _Again = False) -> None:
-    """Read DailyMed labels: Structured Product Labeling XML."""
+    """Read DailyMed labels (SPL): the releases as they come (zips of zips), or single XML documents."""
     run_importer(lambda index: _known(index, DailyMedLabels), paths, again)
 
 
-@app.command()
+@app.command(rich_help_panel=_PAYERS)
 def formularies(
     paths: Annotated[list[Path] | None, typer.Argument(exists=True, readable=True, help="Files or folders.")] = None,
     url: Annotated[str | None, typer.Option(help="The base address of a FHIR server to read from instead.")] = None,
     again: _Again = False,
 ) -> None:
-    """Read FHIR formularies of the Da Vinci US Drug Formulary guide: folders of a bulk export, Bundles, or a server."""
+    """Read FHIR formularies (Da Vinci US Drug Formulary): a bulk export's folder, a Bundle, or a server.
+
+    From a server, every page comes from the origin that is named; nothing is changed unless all of it could be had.
+    """
     if (url is None) == (not paths):
         raise typer.BadParameter("name either files or --url")
     if url is None:
@@ -91,13 +102,13 @@ def formularies(
         run_importer(lambda _: _just(FhirFormularies()), [folder], again)
 
 
-@app.command()
+@app.command(rich_help_panel=_PAYERS)
 def qhp(paths: _Paths, again: _Again = False) -> None:
-    """Read formularies of US marketplace plans: folders with CMS's index.json, plans.json and files of drugs."""
+    """Read formularies of US marketplace plans: folders with CMS's index.json and the files it names."""
     run_importer(lambda _: _just(QhpFormularies()), paths, again)
 
 
-@app.command()
+@app.command(rich_help_panel=_DRUGS)
 def interactions(
     paths: Annotated[
         list[Path] | None, typer.Argument(exists=True, help="Files or folders; else what was fetched.")
@@ -106,11 +117,17 @@ def interactions(
     english: Annotated[
         bool, typer.Option("--ansm-english", help="The files are the English edition of the thesaurus in XML.")
     ] = False,
+    nlm: Annotated[
+        bool, typer.Option("--nlm", help="The files are the NLM's labels with marked pairs, XML beside text.")
+    ] = False,
     again: _Again = False,
 ) -> None:
-    """Read the ANSM interaction thesaurus (fetched by `prepare`), its English edition, or NDF-RT pairs."""
-    if ndf_rt and english:
-        raise typer.BadParameter("files are NDF-RT pairs or the English edition, not both")
+    """Read the ANSM interaction thesaurus (fetched by `prepare`), its English edition, NDF-RT or the NLM's pairs."""
+    if ndf_rt + english + nlm > 1:
+        raise typer.BadParameter("files are of one kind")
+    if nlm:
+        run_importer(lambda index: _known(index, NlmMarkedPairs), paths or [], again)
+        return
     if english:
         run_importer(lambda _: _just(AnsmEnglish()), paths or [], again)
         return
@@ -120,7 +137,7 @@ def interactions(
     run_importer(lambda index: _known(index, AnsmThesaurus), paths or [_thesaurus_dir(own_settings())], again)
 
 
-@app.command()
+@app.command(rich_help_panel=_TEXTS)
 def guidelines(
     paths: _Paths,
     publisher: Annotated[str, typer.Option(help="Who published the pages, where they do not say it themselves.")],
@@ -135,7 +152,10 @@ def guidelines(
     literature: Annotated[bool, typer.Option("--literature", help="The pages are articles: what is reported.")] = False,
     again: _Again = False,
 ) -> None:
-    """Read guideline pages, policies or articles: text, Markdown, HTML or PlanDefinition JSON."""
+    """Read guidelines, your own policies or articles: PDF, Word (DOCX), HTML, text, PlanDefinition.
+
+    Headings become sections, of a PDF with the page. Scanned and locked documents are refused.
+    """
     if policy and literature:
         raise typer.BadParameter("pages are policies or literature, not both")
     provenance = Provenance(
@@ -150,7 +170,7 @@ def guidelines(
     run_importer(lambda _: _just(GuidelinePages(provenance)), paths, again)
 
 
-@app.command("task-force")
+@app.command("task-force", rich_help_panel=_TEXTS)
 def task_force(
     paths: _Paths,
     day: Annotated[
@@ -167,13 +187,16 @@ def task_force(
     run_importer(importer, paths, again)
 
 
-@app.command()
+@app.command(rich_help_panel=_TEXTS)
 def pubmed(paths: _Paths, again: _Again = False) -> None:
-    """Read PubMed articles: baseline and update files in XML (.xml.gz), in the order of their numbers."""
+    """Read PubMed's baseline and update files (XML), in the order of their numbers.
+
+    Deleted articles go; those that were retracted or replaced are not found as current.
+    """
     run_importer(lambda _: _just(PubMedArticles()), paths, again)
 
 
-@app.command()
+@app.command(rich_help_panel=_TEXTS)
 def icd10cm(
     paths: _Paths,
     effective_from: Annotated[
@@ -184,12 +207,15 @@ def icd10cm(
     ] = None,
     again: _Again = False,
 ) -> None:
-    """Read ICD-10-CM's tabular list: XML, also compressed, or the zip that CDC offers."""
+    """Read ICD-10-CM's tabular list: XML, also compressed, or the zip that CDC offers.
+
+    A year of codes is in force up to September 30 of the year it bears.
+    """
     dates = (day.date() if day else None for day in (effective_from, superseded_on))
     run_importer(lambda _: _just(Icd10CmTabular(*dates)), paths, again)
 
 
-@app.command()
+@app.command(rich_help_panel=_DRUGS)
 def facts(paths: _Paths) -> None:
     """Read files of facts in the format of the starter knowledge; a file is taken whole or not at all."""
 
@@ -211,7 +237,7 @@ def facts(paths: _Paths) -> None:
     with_index(work)
 
 
-@app.command()
+@app.command(rich_help_panel=_INDEX)
 def prepare() -> None:
     """Fetch the sentence encoder and the ANSM interaction thesaurus, pinned by hash (85 MB), unless they are there."""
     settings = own_settings()
@@ -222,7 +248,7 @@ def prepare() -> None:
     console.print(f"Fetched {', '.join(folder.name for folder in filled)}." if filled else "Nothing to fetch.")
 
 
-@app.command()
+@app.command(rich_help_panel=_INDEX)
 def vectors(
     kinds: Annotated[
         list[str] | None, typer.Option("--kind", help="Which passages; else guidelines and policies.")
@@ -247,11 +273,11 @@ def vectors(
     with_index(work)
 
 
-app.command()(train_reranker)
-app.command()(forget)
+app.command(rich_help_panel=_INDEX)(train_reranker)
+app.command(rich_help_panel=_INDEX)(forget)
 
 
-@app.command()
+@app.command(rich_help_panel=_INDEX)
 def status() -> None:
     """Say what the index holds."""
 

@@ -147,7 +147,7 @@ class NameTable:
         aliases: dict[str, str] = {}
         seen: set[str] = set()
         products = []
-        by_code: dict[str, str] = {}
+        by_code: dict[str, list[str]] = {}
         for one in names:
             if one.name.startswith(CLASS_PREFIX):
                 self._classes.setdefault(class_key(one.name), set()).update(one.ingredients)
@@ -155,15 +155,19 @@ class NameTable:
                 continue
             products.append(one)
             key = one.name.strip().lower()
-            if len(one.ingredients) == 1:
-                # One RxNorm code of a substance is one substance, in whatever language its name is.
-                first = {by_code.setdefault(code, one.ingredients[0]) for code in one.rxcuis}
-                if key == one.ingredients[0] and len(first) == 1 and key not in first:
-                    aliases.setdefault(key, *first)
+            if one.ingredients == (key,):
+                for code in one.rxcuis:
+                    by_code.setdefault(code, []).append(key)
             seen.update(one.ingredients)
             # What is an ingredient by itself is no other name of another one, whatever a later source calls so.
             if len(one.ingredients) == 1 and key not in seen:
                 aliases.setdefault(key, one.ingredients[0])
+        for group in by_code.values():
+            # One RxNorm code of a substance is one substance, in whatever language its name is.
+            target = next((aliases[name] for name in group if name in aliases), group[0])
+            for name in group:
+                if name != target:
+                    aliases.setdefault(name, target)
         self._aliases = aliases
         for one in products:
             ingredients = tuple(sorted({self._canonical(ingredient) for ingredient in one.ingredients}))

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 from service_contracts.chart import ChartMedication, MedicationChange
-from service_contracts.evidence import FactKind, Interaction, Severity, SubjectKind
+from service_contracts.evidence import Fact, FactKind, Interaction, Severity, SubjectKind
 from service_contracts.reconciliation import ClaimKind, NotCheckedReason
 
 from reconciliation.case import Case, DraftedDrug
@@ -13,6 +13,8 @@ from reconciliation.knowledge import Resolved
 
 __all__ = ["check_interactions"]
 
+# Every source is named by its fact; in the sentence, as many as can be read.
+_NAMED = 3
 _RANK = {Severity.HIGH: 0, Severity.MODERATE: 1, Severity.LOW: 2}
 
 
@@ -81,7 +83,8 @@ def _judge(
     if body.severity is Severity.HIGH and _open_to_change(target):
         correction = f"Do not take {target.name} while you take {partner}. Ask your care team what to take instead."
     findings.contradicted(
-        ClaimKind.INTERACTION, assertion, span, severity=body.severity, finding=_finding(body, target.name, partner),
+        ClaimKind.INTERACTION, assertion, span, severity=body.severity,
+        finding=_finding(body, target.name, partner) + _differing(found),
         says=f"{target.name} together with {partner}", fact=fact.id, facts=[one.id for one, _ in found],
         chart=[order.source for order in orders if order is not None],
         replaces=case.whole(target), correction=correction,
@@ -106,6 +109,24 @@ def _newer(first: DraftedDrug, second: DraftedDrug) -> bool:
     return (_open_to_change(first) and not _open_to_change(second)) or (
         first.order is None and second.order is not None
     )
+
+
+def _differing(found: list[tuple[Fact, Interaction]]) -> str:
+    """Say which sources call it less grave than the one that decided, nothing where all agree."""
+    gravest = found[0][1].severity
+    milder: dict[Severity, list[str]] = {}
+    for fact, body in found:
+        if body.severity is not gravest:
+            names = milder.setdefault(body.severity, [])
+            if fact.source.title not in names:
+                names.append(fact.source.title)
+    if not milder:
+        return ""
+    said = [
+        f"{severity} by {', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}"
+        for severity, names in milder.items()
+    ]
+    return f" Sources differ: {gravest} by {found[0][0].source.title}, {'; '.join(said)}."
 
 
 def _finding(body: Interaction, a: str, b: str) -> str:
