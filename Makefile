@@ -35,7 +35,7 @@ opensearch: install ## Run a local OpenSearch (Java 21 and Maven needed) until C
 # The suite has deadlines to keep, so nothing else runs beside it.
 test: install ## Prepare what the tests need and run all of them
 	@$(BIN)/preceptor prepare
-	$(BIN)/pytest --numprocesses 2 --ignore tests/suite
+	$(BIN)/pytest --numprocesses 2 --durations 20 --ignore tests/suite
 	$(BIN)/pytest tests/suite
 
 lint: install ## Check style, types, import contracts
