@@ -76,7 +76,8 @@ def _products(label: LabelText) -> tuple[str, ...]:
 
 _FUNCTION = (
     r"\(?\s*(?:defined as )?(?:an? )?(?P<measure>(?:estimated )?(?:creatinine clearances?|glomerular filtration rate)"
-    r"(?:\s*[\[(](?:CrCl|CL ?cr|eGFR)[\])])?|CrCl|CL ?cr|eGFR)\s*(?:of )?(?:is )?(?:below|less than|under|<)\s*(?P<below>\d{1,2})\s*"
+    r"(?:\s*[\[(](?:CrCl|CL ?cr|eGFR)[\])])?|CrCl|CL ?cr|eGFR)\s*(?:of )?(?:is )?(?:below|less than|under|<)\s*"
+    r"(?P<below>\d{1,2})\s*"
     r"(?P<unit>mL\s*/\s*min(?:ute)?(?:\s*(?:/|per)\s*1\.73\s*m\s*(?:2|²|\^2))?|mL per minute(?: per 1\.73 m ?2)?)\s*\)?"
     # What is added by "or" widens the statement and leaves this part of it as it is.
     r"(?:,? (?:or|and in|or in) (?:patients )?(?:with )?(?:end[- ]stage (?:renal|kidney) disease|ESRD)"
