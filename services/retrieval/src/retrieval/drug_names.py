@@ -56,8 +56,8 @@ _SALTS = _words(
     citrate bromide chloride iodide nitrate mononitrate dinitrate gluconate lactate oxalate malate bisulfate pamoate
     palmitate decanoate enanthate valerate propionate dipropionate furoate xinafoate medoxomil cilexetil etexilate
     kamedoxomil mofetil axetil proxetil pivoxil alafenamide trometamol tromethamine meglumine lysine arginine erbumine
-    edisylate napsylate stearate ethylsuccinate saccharate hyclate monohydrate dihydrate trihydrate hemihydrate anhydrous
-    hydrate
+    edisylate napsylate stearate ethylsuccinate saccharate hyclate monohydrate dihydrate trihydrate hemihydrate
+    anhydrous hydrate
     """
 )
 # Where the last word names the drug as much as the first: another salt is another drug.
@@ -134,9 +134,9 @@ def _singular(word: str) -> str:
 class NameTable:
     """Resolves names and RxNorm codes to ingredients, and knows the members of classes.
 
-    ``known`` are ingredient names that are known because facts speak of them, as those of classes are. A name of which any part is unknown
-    resolves to nothing: half a product understood would look like all of it. A class with a colon in its name
-    (``ansm 2020: antiagregants``) is one of one publication only.
+    ``known`` are ingredient names that are known because facts speak of them, as those of classes are. A name of which
+    any part is unknown resolves to nothing: half a product understood would look like all of it. A class with a colon
+    in its name (``ansm 2020: antiagregants``) is one of one publication only.
     """
 
     def __init__(self, names: Iterable[DrugName], known: Iterable[str] = ()) -> None:
@@ -168,7 +168,7 @@ class NameTable:
             for name in group:
                 if name != target:
                     aliases.setdefault(name, target)
-        self._aliases = aliases
+        self._aliases = {name: aliases.get(of, of) for name, of in aliases.items()}
         for one in products:
             ingredients = tuple(sorted({self._canonical(ingredient) for ingredient in one.ingredients}))
             if not ingredients:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service_contracts.evidence import Severity
 
@@ -108,6 +109,7 @@ _SPELLINGS = {
 }
 
 
+@lru_cache(maxsize=16384)
 def plain(text: str) -> str:
     """Return text without accents, in lower case, with single spaces and straight quotes."""
     bare = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))

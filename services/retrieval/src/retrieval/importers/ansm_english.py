@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +133,10 @@ def _elements(path: Path, tag: str, wrong: list[tuple[str, str]]) -> Iterator[tu
         line = data.count(b"\n", 0, error.start) + 1
         wrong.append((f"{path.name}:{line}", "not UTF-8 as it says: read as Windows-1252"))
         text = data.decode("cp1252", "replace")
+    line, counted = 1, 0
     for match in re.finditer(rf"<{tag}(?:\s[^>]*)?(?<!/)>.*?</{tag}>", text, re.S):
-        line = text.count("\n", 0, match.start()) + 1
+        line += text.count("\n", counted, match.start())
+        counted = match.start()
         try:
             yield line, etree.fromstring(match[0].encode(), _parser())
         except etree.XMLSyntaxError as error:
@@ -169,6 +171,7 @@ def _drug(name: str) -> str:
     return _DRUG_SPELLINGS.get(found, found)
 
 
+@lru_cache(maxsize=4096)
 def _key(name: str) -> str:
     text = " ".join(re.sub(r"[^a-z0-9+]+", " ", plain(name)).split())
     for wrong, right in _CLASS_SPELLINGS.items():
