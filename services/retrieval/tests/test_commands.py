@@ -147,6 +147,17 @@ def test_a_run_stopped_by_ctrl_c_says_so_and_the_next_one_finishes_it(start, lab
     assert f"{RECORDS} read before" in ended(start("labels", labels))[1]
 
 
+def test_a_record_that_is_refused_is_listed_and_an_input_that_breaks_off_fails_the_run(start, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"openfda": {"spl_set_id": ["s"]}, "warnings": ["w"]}\n{\n')
+    code, said = ended(start("labels", path))
+    assert code == 0 and "a.jsonl:2" in said and "not JSON" in said
+    path = tmp_path / "pubmed26n0001.xml"
+    path.write_text("<PubmedArticleSet><PubmedArticle>")
+    code, said = ended(start("pubmed", path))
+    assert code == 1 and "not well-formed" in said and "are not read, since they build on it" in said
+
+
 def test_facts_of_a_site_are_taken_whole_or_refused_with_the_place(start, tmp_path):
     good = tmp_path / "site.yaml"
     good.write_text(

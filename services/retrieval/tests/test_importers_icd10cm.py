@@ -47,7 +47,7 @@ def documents(path, **dates):
 
 def test_each_code_is_a_passage_with_its_notes(tmp_path):
     found = documents(written(tmp_path))
-    assert list(found) == ["icd-10-cm/E11", "icd-10-cm/E12", "icd-10-cm/E08-E13", "icd-10-cm/chapter-4"]
+    assert list(found) == ["icd-10-cm/E11", "icd-10-cm/E12", "icd-10-cm/block-E08-E13", "icd-10-cm/chapter-4"]
     category = found["icd-10-cm/E11"]
     assert (category.kind, category.source.title) == ("code-system", "ICD-10-CM: E11 Type 2 diabetes mellitus")
     assert [(one.id, one.section, one.text) for one in category.passages] == [
@@ -137,7 +137,8 @@ async def test_every_code_of_the_real_list_is_there_and_found_by_its_words(index
     raw = lzma.decompress(path.read_bytes()).decode()
     codes = re.findall(r"<diag[^>]*>\s*<name>([^<]+)</name>", raw)
     report = await ingest(index, Icd10CmTabular(), path)
-    assert report.refused == [] and report.passages >= len(codes) > 40_000
+    assert report.refused == [] and report.counts.replaced == 0 and len(codes) > 40_000
+    assert {one.section for one in index.store.passages()} >= set(codes)
     await index.refresh()
 
     async def first(text, as_of=date(2026, 5, 1)):

@@ -75,7 +75,7 @@ def run_importer(importer: Callable[[Index], Awaitable[Importer]], paths: list[P
             console.print("There is nothing of this kind to read there.")
             return 1
         inputs, late = await in_order(index, chosen, inputs, again=again)
-        total = IngestReport(refused=late)
+        total = IngestReport(refused=[*late])
         with progress_bar() as progress:
             for one in inputs:
                 if stop.asked:

@@ -122,7 +122,8 @@ def _is_document(element: Any) -> bool:
 
 def _code(element: Any) -> str:
     if element.tag == "section":
-        return str(element.get("id") or "block")
+        # A block of one category bears the category's code.
+        return f"block {element.get('id') or ''}".strip()
     name = " ".join((element.findtext("name") or "").split())
     return f"chapter {name}" if element.tag == "chapter" else name
 
