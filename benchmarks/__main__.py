@@ -12,8 +12,11 @@ _BENCHMARKS = {
     "notifications": "benchmarks.notifications",
     "triage": "benchmarks.triage",
     "retrieval": "benchmarks.retrieval",
+    "answers": "benchmarks.answers",
+    "formulary": "benchmarks.formulary",
     "interactions": "benchmarks.interactions",
     "patient-texts": "benchmarks.patient_texts",
+    "dose-limits": "benchmarks.dose_limits",
 }
 
 

@@ -1,4 +1,4 @@
-"""Questions to the open guidelines: is the answer the right recommendation, in the version of the day, and nothing else."""
+"""Questions to the open guidelines: is the answer the right recommendation, in the version of the day, and no other."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,11 @@ from retrieval.documents import in_force
 from retrieval.index import Index
 from retrieval.service import RetrievalService
 from service_contracts.answers import Answer, AnswerQuery, QuestionKind
+from service_contracts.evidence import Passage
 
 from benchmarks.guideline_index import OLDER_EDITION
 
-__all__ = ["NEWER_DAY", "Asked", "ask", "judged", "questions"]
+__all__ = ["NEWER_DAY", "Asked", "ask", "cited", "judged", "questions"]
 
 NEWER_DAY = date(2024, 6, 1)
 _DATA = Path(__file__).with_name("answer_questions.yaml")
@@ -34,6 +35,7 @@ class Asked:
     other_version: bool
     unsupported: int
     cited: str
+    about: str = ""
 
 
 def questions() -> dict[str, list[Any]]:
@@ -70,15 +72,25 @@ async def _judged(index: Index, one: Mapping[str, Any], day: date, right: Any, a
         unsupported += not stands
         other += not in_force(passage.source.effective_from, passage.source.superseded_on, day)
     first = answer.sentences[0] if answer.sentences else None
-    cited = _cited(first.passage_id, passages[first.passage_id].source.version) if first else "none"
-    text = "" if first is None else first.text.lower()
+    stands_in = None if first is None else passages[first.passage_id]
+    is_right = _is_right(one, right, stands_in, "" if first is None else first.text)
+    place = "none" if stands_in is None else _place(stands_in)
+    more = one.get("whence", ""), day, answer, is_right, bool(other), unsupported, place, one.get("about", "")
+    return Asked(one["ask"], *more)
+
+
+def cited(one: Mapping[str, Any], passage: Passage) -> bool:
+    """Whether a passage is where the right answer of the newer day stands."""
+    return _is_right(one, one["right"], passage, passage.text)
+
+
+def _is_right(one: Mapping[str, Any], right: Any, passage: Passage | None, text: str) -> bool:
     if one.get("whence") == "cdc":
-        is_right = bool(text) and all(str(word).lower() in text for word in right)
-    else:
-        is_right = cited in (right if isinstance(right, list) else [right])
-    return Asked(one["ask"], one.get("whence", ""), day, answer, is_right, bool(other), unsupported, cited)
+        return bool(text) and all(str(word).lower() in text.lower() for word in right)
+    place = "none" if passage is None else _place(passage)
+    return place in (right if isinstance(right, list) else [right])
 
 
-def _cited(passage_id: str, version: str) -> str:
-    found = _RECOMMENDATION.search(passage_id)
-    return f"{version}/{found[1] if found else passage_id.rpartition('#')[2]}"
+def _place(passage: Passage) -> str:
+    found = _RECOMMENDATION.search(passage.id)
+    return f"{passage.source.version}/{found[1] if found else passage.id.rpartition('#')[2]}"

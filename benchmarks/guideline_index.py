@@ -1,4 +1,4 @@
-"""The open guidelines in an index, as a site would bring them in: editions of the Task Force and the CDC's on opioids."""
+"""The open guidelines in an index, as a site brings them in: editions of the Task Force, and the CDC's on opioids."""
 
 import tarfile
 from collections.abc import Iterator, Sequence
