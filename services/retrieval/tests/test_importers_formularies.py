@@ -12,7 +12,7 @@ from retrieval.importers.long_json import json_items
 from retrieval.importers.qhp import QhpFormularies
 from retrieval.importers.records import RecordRefused
 from retrieval.importers.spool import Spool
-from retrieval.ingest import ingest
+from retrieval.ingest import count, ingest
 from retrieval.starter import load_starter
 from service_contracts.evidence import EvidenceQuery, Subject, SubjectKind
 from service_contracts.quantity import Coding
@@ -283,7 +283,9 @@ def test_items_of_no_formulary_are_reported(tmp_path):
 @pytest.mark.parametrize(
     ("more", "until", "why"),
     [
-        ({"status": "retired"}, date(2027, 1, 1), None),
+        ({"status": "retired", "meta": {"lastUpdated": "2026-05-06T00:00:00Z"}}, date(2026, 5, 6), None),
+        ({"status": "retired", "meta": {"lastUpdated": "2028-05-06T00:00:00Z"}}, date(2027, 1, 1), None),
+        ({"status": "retired"}, None, "since when"),
         ({"status": "retired", "period": {}, "meta": {"lastUpdated": "2026-05-06T00:00:00Z"}}, date(2026, 5, 6), None),
         ({"status": "retired", "period": {}}, None, "since when"),
         ({"status": "draft"}, None, "its status is draft"),
@@ -296,6 +298,39 @@ def test_a_formulary_that_is_not_active_is_not_current(tmp_path, more, until, wh
         assert documents(FhirFormularies(), folder)[0].source.superseded_on == until
     else:
         assert why in refusals(FhirFormularies(), folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "drug"),
+    [
+        ({"type": "DRUGPOL"}, {}),
+        ({"type": [3]}, {}),
+        ({"period": "2026"}, {}),
+        ({"period": {"start": 20260101}}, {}),
+        ({"name": {"a": 1}, "meta": []}, {}),
+        ({"meta": 7}, {}),
+        ({}, {"code": []}),
+        ({}, {"code": {"coding": [{"display": 3}]}}),
+        ({}, {"code": {"coding": "x"}}),
+    ],
+)
+async def test_what_is_of_another_shape_is_refused_or_read_and_never_ends_the_run(index, tmp_path, more, drug):
+    folder = export(tmp_path / "export", [plan(1, **more)], [item(1, "F1")], [medication() | drug])
+    try:
+        count(FhirFormularies(), folder)
+    except RecordRefused as refusal:
+        assert "not of the shape" in str(refusal)
+    report = await ingest(index, FhirFormularies(), folder)
+    assert report.counts.added + len(report.refused) == 1
+
+
+def test_a_drug_without_a_name_is_refused_with_its_plans_alone(tmp_path):
+    nameless = {"resourceType": "MedicationKnowledge", "id": "D2", "code": {}}
+    items = [item(1, "F1", "D2"), item(2, "F2")]
+    folder = export(tmp_path / "export", [plan(1), plan(2)], items, [medication(), nameless])
+    assert refusals(FhirFormularies(), folder) == [
+        "export: F1: item I1 is about a drug that is not there, or has no name"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from service_runtime.vault_store import connect_secret_store
 from retrieval.engines import open_index, open_texts
 from retrieval.importers.records import Importer, Ordered, RecordRefused
 from retrieval.index import Index, IndexFailure
-from retrieval.ingest import IngestReport, Refusal, ingest
+from retrieval.ingest import IngestReport, Refusal, count, ingest
 from retrieval.ingest_order import in_order, read_up_to
 from retrieval.patient_texts import PatientTexts
 from retrieval.settings import RetrievalSettings
@@ -95,7 +95,7 @@ async def _one(
     index: Index, importer: Importer, path: Path, again: bool, progress: Progress, stop: Stop
 ) -> IngestReport:
     try:
-        bar = progress.add_task(path.name, total=importer.count(path))
+        bar = progress.add_task(path.name, total=count(importer, path))
     except RecordRefused as refusal:
         return IngestReport(refused=[Refusal(path.name, str(refusal))], broken=True)
     report = await ingest(index, importer, path, again=again, advance=lambda n: progress.advance(bar, n), stop=stop)

@@ -1,15 +1,15 @@
 """Ingestion: batches of records into an index, resumable, with a report of what was refused and why."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.documents import IngestedDocument
-from retrieval.importers.records import Importer, RecordRefused, Removal
+from retrieval.importers.records import MISSHAPEN, Importer, Record, RecordRefused, Removal
 from retrieval.index import Checkpoint, Index, WriteCounts
 
-__all__ = ["IngestReport", "Refusal", "ingest", "input_id"]
+__all__ = ["IngestReport", "Refusal", "count", "ingest", "input_id"]
 
 _EDGE_BYTES = 1 << 20
 _KEYS_AT_ONCE = 500
@@ -101,14 +101,14 @@ async def ingest(
     batch = _Batch()
     read = 0
     try:
-        for record in importer.records(path):
+        for record in _records(importer, path):
             read += 1
             if read <= position:
                 report.skipped += 1
                 advance(1)
                 continue
             try:
-                document = record.convert()
+                document = _converted(record)
                 if document is None:
                     report.empty += 1
                 elif isinstance(document, Removal):
@@ -132,6 +132,32 @@ async def ingest(
         return report
     await _write(index, batch, Checkpoint(known, read, finished=True), report)
     return report
+
+
+def count(importer: Importer, path: Path) -> int:
+    """Return how many records an input has; raise ``RecordRefused`` when it cannot be read."""
+    try:
+        return importer.count(path)
+    except MISSHAPEN as error:
+        raise RecordRefused(_misshapen(error)) from None
+
+
+def _records(importer: Importer, path: Path) -> Iterator[Record]:
+    try:
+        yield from importer.records(path)
+    except MISSHAPEN as error:
+        raise RecordRefused(_misshapen(error)) from None
+
+
+def _converted(record: Record) -> IngestedDocument | Removal | None:
+    try:
+        return record.convert()
+    except MISSHAPEN as error:
+        raise RecordRefused(_misshapen(error)) from None
+
+
+def _misshapen(error: Exception) -> str:
+    return f"not of the shape that its format says ({type(error).__name__})"
 
 
 async def _write(index: Index, batch: _Batch, checkpoint: Checkpoint | None, report: IngestReport) -> None:

@@ -30,7 +30,7 @@ _PUBLISHER = "Formulary of the plan's issuer"
 _EXPORTED = re.compile(rf"(?:.*[._-])?({'|'.join(FORMULARY_TYPES)})(?:[._-].*)?\.ndjson(?:\.gz)?")
 _MAX_LINE = 4 * 1024 * 1024
 _ANY_PLAN = ""
-_Drugs = dict[str, tuple[str, str | None]]
+_Drugs = dict[str, tuple[str, str | None] | None]
 
 
 class FhirFormularies:
@@ -151,7 +151,7 @@ def _document(plan: dict[str, Any], drugs: _Drugs, items: Spool, of: tuple[str, 
     for item in (item for key in of for item in items.rows(key)):
         drug = drugs.get(str((item.get("subject") or {}).get("reference")))
         if drug is None:
-            raise RecordRefused(f"item {item.get('id')} is about a drug that is not there")
+            raise RecordRefused(f"item {item.get('id')} is about a drug that is not there, or has no name")
         fact_id = f"formulary/{plan_id}/{item.get('id')}"
         facts[fact_id] = formulary_fact(fact_id, _status(item, plan_id, *drug), name, source)
         for one in product_names(*drug):
@@ -165,11 +165,12 @@ def _source(plan: dict[str, Any], plan_id: str, name: str) -> Source:
     period, meta = plan.get("period") or {}, plan.get("meta") or {}
     status = plan.get("status", "active")
     until = _day_after(period.get("end"))
-    if status == "retired" and until is None:
-        until = _day(meta.get("lastUpdated"))
-        if until is None:
+    if status == "retired":
+        retired = _day(meta.get("lastUpdated"))
+        if retired is None:
             raise RecordRefused("a retired formulary that does not say since when")
-    elif status not in ("active", "retired"):
+        until = retired if until is None else min(until, retired)
+    elif status != "active":
         raise RecordRefused(f"its status is {status!s:.40}")
     return Source(
         title=f"{name}: drug formulary",
@@ -196,12 +197,12 @@ def _status(item: dict[str, Any], plan_id: str, drug: str, rxcui: str | None) ->
     )
 
 
-def _drug(resource: dict[str, Any]) -> tuple[str, str | None]:
+def _drug(resource: dict[str, Any]) -> tuple[str, str | None] | None:
     codings = (resource.get("code") or {}).get("coding") or [{}]
     rxnorm = next((one for one in codings if one.get("system") == RXNORM), codings[0])
     display = rxnorm.get("display") or (resource.get("code") or {}).get("text")
     if not display:
-        raise RecordRefused(f"MedicationKnowledge {resource.get('id')} has no name")
+        return None
     return str(display), str(rxnorm["code"]) if rxnorm.get("system") == RXNORM and rxnorm.get("code") else None
 
 

@@ -12,7 +12,7 @@ from retrieval.importers.records import RecordRefused
 __all__ = ["json_items"]
 
 _MOST_DEPTH = 100
-_MOST_TEXT = 4 * 1024 * 1024
+_MOST_TEXT = 2 * 1024 * 1024
 # A bracket, or a text: to its end, or to the end of what is there (within an escape, perhaps).
 _TOKEN = re.compile(rb'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*("|\\?\Z)', re.S)
 

@@ -1,6 +1,6 @@
-"""The process that reads one PDF: its bytes come in, its lines go out as JSON; memory and processor time are limited.
+"""The process that reads one PDF: its bytes come in, its lines go out as JSON.
 
-A line is its text, the size of its letters and whether they are bold.
+Its memory and processor time are limited, and it can write no file. A line is its text, the size of its letters and whether they are bold.
 """
 
 import io
@@ -92,6 +92,7 @@ def main() -> None:
     """Read standard input, write the JSON to standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU_S, _MAX_CPU_S))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     try:
         answer = read(sys.stdin.buffer.read())
     except _Refused as refusal:

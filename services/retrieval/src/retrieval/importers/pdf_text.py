@@ -5,6 +5,7 @@ top or the bottom are no text. Where a page holds pictures and no text, that is 
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def read_pdf(data: bytes) -> PdfText:
 def _read_apart(data: bytes) -> dict[str, Any]:
     command = [sys.executable, "-m", "retrieval.importers.pdf_process"]
     try:
-        ended = subprocess.run(command, input=data, capture_output=True, timeout=_TIME_S, check=False)  # noqa: S603
+        ended = subprocess.run(  # noqa: S603  our own module
+            command, input=data, capture_output=True, timeout=_TIME_S, check=False, env=_environment()
+        )
     except subprocess.TimeoutExpired:
         raise RecordRefused(f"takes longer than {_TIME_S} seconds to read") from None
     if ended.returncode != 0 or len(ended.stdout) > _MAX_OUTPUT_BYTES:
@@ -78,6 +81,12 @@ def _read_apart(data: bytes) -> dict[str, Any]:
     if "refused" in read:
         raise RecordRefused(read["refused"])
     return read
+
+
+def _environment() -> dict[str, str]:
+    """Return what Python needs to start, and nothing that tells where the secret store is."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _without_edges(lines: list[_Line], pages: int) -> list[_Line]:

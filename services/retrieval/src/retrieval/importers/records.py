@@ -7,9 +7,15 @@ from typing import Protocol, runtime_checkable
 
 from retrieval.documents import IngestedDocument
 
-__all__ = ["MAX_FILE_BYTES", "Importer", "Ordered", "Record", "RecordRefused", "Removal", "read_limited"]
+__all__ = ["MAX_FILE_BYTES", "MISSHAPEN", "Importer", "Ordered", "Record", "RecordRefused", "Removal", "read_limited"]
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
+
+
+MISSHAPEN = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+"""What reading raises where something is of another shape than its format says: a list for an object, a day for none.
+
+Whoever runs an importer refuses the record then, in place of ending the run; importers need not look at every shape."""
 
 
 class RecordRefused(Exception):
