@@ -1,6 +1,7 @@
 """The process that reads one PDF: its bytes come in, its lines go out as JSON.
 
-Its memory and processor time are limited, and it can write no file. A line is its text, the size of its letters and whether they are bold.
+Its memory and processor time are limited, and it can write no file. A line is its text, the size of its letters and
+whether they are bold.
 """
 
 import io
