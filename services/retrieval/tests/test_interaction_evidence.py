@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 from retrieval.documents import DrugName, IngestedDocument
-from retrieval.fact_base import fused
+from retrieval.fact_base import fused, stated_by
 from retrieval.importers.ansm_english import AnsmEnglish
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.ingest import ingest
 from retrieval.starter import load_starter
-from service_contracts.evidence import Fact, Interaction, Severity, Source
+from service_contracts.evidence import Fact, Interaction, InteractionPair, Severity, Source
 
 
 def stated(a, b, severity, by):
@@ -66,7 +66,10 @@ async def test_sources_that_agree_are_not_disputed(holding, make):
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_the_order_of_sources_changes_nothing(order):
     facts = [stated("a", "b", severity, str(severity)) for severity in Severity]
-    assert fused("a", "b", tuple(facts[place] for place in order)) == fused("a", "b", tuple(facts))
+    said = [stated_by(fact, fact.body) for fact in facts]
+    pair = fused("a", "b", [said[place] for place in order])
+    assert pair == fused("a", "b", said)
+    assert pair == InteractionPair.model_validate(pair.model_dump())
 
 
 async def test_a_drug_that_is_not_known_is_unresolved_beside_one_that_is(holding, make):

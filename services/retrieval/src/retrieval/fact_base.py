@@ -26,12 +26,12 @@ from service_contracts.evidence import (
 
 from retrieval.documents import DrugName, in_force
 from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, combined, ingredient_names
-from retrieval.interaction_severity import RANK, strictest
+from retrieval.interaction_severity import RANK
 from retrieval.products import speaks_of
 from retrieval.stored import StoredFact
 from retrieval.subject_terms import TermIndex
 
-__all__ = ["FactBase", "fused", "plan_key"]
+__all__ = ["FactBase", "fused", "plan_key", "stated_by"]
 
 
 def plan_key(plan: str) -> str:
@@ -60,6 +60,7 @@ class _Pair:
     one: StoredFact
     a: _Side
     b: _Side
+    stated: StatedSeverity
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class FactBase:
         if isinstance(body, DoseLimit | RenalLimit):
             self._by_ingredient.setdefault(self.names.canonical(body.ingredient), []).append(one)
         elif isinstance(body, Interaction):
-            pair = _Pair(one, self._side(body.a), self._side(body.b))
+            pair = _Pair(one, self._side(body.a), self._side(body.b), stated_by(one.fact, body))
             for side, numbers in ((pair.a, self._on_a), (pair.b, self._on_b)):
                 for ingredient in side.members:
                     numbers.setdefault(ingredient, []).append(len(self._pairs))
@@ -229,11 +230,11 @@ class _Search:
 
     def interactions(self) -> tuple[InteractionPair, ...]:
         """Return what all sources together say of each pair of drugs."""
-        facts: dict[tuple[str, str], dict[str, Fact]] = {}
+        stated: dict[tuple[str, str], dict[str, StatedSeverity]] = {}
         for pair, first, second in self._pairs:
             for a, b in ((a, b) for a in first for b in second if a != b):
-                facts.setdefault((min(a, b), max(a, b)), {})[pair.one.fact.id] = pair.one.fact
-        return tuple(fused(a, b, tuple(found.values())) for (a, b), found in sorted(facts.items()))
+                stated.setdefault((min(a, b), max(a, b)), {})[pair.one.fact.id] = pair.stated
+        return tuple(fused(a, b, found.values()) for (a, b), found in sorted(stated.items()))
 
     def _allergen(self, subject: Subject) -> ResolvedSubject:
         found = self._ingredients[subject]
@@ -291,22 +292,28 @@ def _same_class(name: str, said: str) -> bool:
     return f" {name} " in f" {said} " or f" {said} " in f" {name} "
 
 
-def fused(a: str, b: str, facts: tuple[Fact, ...]) -> InteractionPair:
-    """Return what ``facts`` say of a pair, gravest first: none is dropped, and the strictest severity decides."""
-    stated = [
-        StatedSeverity(
-            fact_id=fact.id,
-            title=fact.source.title,
-            publisher=fact.source.publisher,
-            version=fact.source.version,
-            severity=fact.body.severity,
-        )
-        for fact in facts
-        if isinstance(fact.body, Interaction)
-    ]
-    stated.sort(key=lambda one: (RANK[one.severity], one.title, one.fact_id))
-    severities = {one.severity for one in stated}
-    return InteractionPair(a=a, b=b, severity=strictest(severities), stated=tuple(stated), disputed=len(severities) > 1)
+def stated_by(fact: Fact, body: Interaction) -> StatedSeverity:
+    """Return who says how grave an interaction is."""
+    return StatedSeverity(
+        fact_id=fact.id,
+        title=fact.source.title,
+        publisher=fact.source.publisher,
+        version=fact.source.version,
+        severity=body.severity,
+    )
+
+
+def fused(a: str, b: str, stated: Iterable[StatedSeverity]) -> InteractionPair:
+    """Return what sources say of a pair, gravest first: none is dropped, and the strictest severity decides."""
+    found = sorted(stated, key=lambda one: (RANK[one.severity], one.title, one.fact_id))
+    # Made of what was validated when it was read, and made hundreds of times for one answer.
+    return InteractionPair.model_construct(
+        a=a,
+        b=b,
+        severity=found[0].severity,
+        stated=tuple(found),
+        disputed=found[-1].severity is not found[0].severity,
+    )
 
 
 def _class_names(bodies: Iterable[object]) -> list[DrugName]:
