@@ -68,7 +68,12 @@ _BEFORE = re.compile(
 )
 # The heading of a recommendation itself, not of what is told about it.
 _GRADED = re.compile(r"\(grade [A-DI]\)$|\brecommendations? #\d", re.I)
-_RECOMMENDS = re.compile(r"\brecommends?\b|\bshould\b|\bevidence is insufficient\b", re.I)
+_RECOMMENDS = re.compile(
+    r"\brecommends?\b|\b(?:is|are) (?:not )?(?:recommended|indicated|contraindicated)\b|\b(?:should|must)\b"
+    r"|\bevidence is insufficient\b|^(?:do not |never |always )?(?:offer|consider|prescribe|give|avoid|refer|screen|use"
+    r"|start|stop|treat|test|check|measure|monitor|advise|ask|assess|discuss|review|repeat|begin|continue)\b",
+    re.I,
+)
 _ASKS_ADVICE = re.compile(r"\b(?:should|must|may|need\w*|recommend\w*|advised?|advisable|offer\w*)\b", re.I)
 _NO_SYMPTOMS = re.compile(r"\b(?:without|no|any) symptoms\b", re.I)
 _REFERENCE = re.compile(r"\([^()]*\b(?:19|20)\d\d[^()]*\)")

@@ -45,7 +45,7 @@ def about_others(question: str, *texts: str) -> bool:
         if asked and said and not asked & said:
             return True
     ages = [int(next(filter(None, found))) for found in _AGES_ASKED.findall(question)]
-    spans = next((found for text in texts if (found := _spans(text))), None)
+    spans = next((ranges for text in texts if (ranges := _spans(text))), None)
     return spans is not None and any(not any(low <= age <= high for low, high in spans) for age in ages)
 
 
