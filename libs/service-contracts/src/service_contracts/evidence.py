@@ -271,8 +271,8 @@ class Evidence(Contract):
 class PassageQuery(Contract):
     """Free-text search in what is in force on ``as_of``.
 
-    ``source_kinds`` (label, guideline, formulary, interaction, policy, literature), ``publishers`` and ``version``
-    narrow it; each that is empty or None narrows nothing.
+    ``source_kinds`` (label, guideline, formulary, interaction, policy, literature, code-system), ``publishers`` and
+    ``version`` narrow it; each that is empty or None narrows nothing.
     """
 
     text: str
