@@ -49,7 +49,7 @@ class DailyMedLabels:
     """See ``Importer``. ``known`` are ingredient names by which other drugs are recognised."""
 
     name = "dailymed-spl"
-    edition = 1
+    edition = 2
 
     def __init__(self, known: frozenset[str] = frozenset()) -> None:
         self._lexicon = Lexicon(known)

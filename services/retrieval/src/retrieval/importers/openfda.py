@@ -32,7 +32,7 @@ class OpenFdaLabels:
     """See ``Importer``. ``known`` are ingredient names that are recognised besides those of the file itself."""
 
     name = "openfda-labels"
-    edition = 1
+    edition = 2
 
     def __init__(self, known: frozenset[str] = frozenset()) -> None:
         self._known = known
@@ -52,6 +52,14 @@ class OpenFdaLabels:
         lexicon = Lexicon(self._known | self._names(path))
         for place, raw in self._raw(path):
             yield Record(place, partial(_convert, raw, lexicon))
+
+    def labels(self, path: Path) -> Iterator[LabelText]:
+        """Yield the labels as text, without those that are refused; for those who look at what is read from them."""
+        for _, raw in self._raw(path):
+            try:
+                yield _label(raw)
+            except RecordRefused:
+                continue
 
     def _names(self, path: Path) -> frozenset[str]:
         found: set[str] = set()
@@ -101,6 +109,10 @@ def _meta(raw: Any) -> dict[str, Any]:
 
 
 def _convert(line: bytes, lexicon: Lexicon) -> IngestedDocument | None:
+    return label_document(_label(line), lexicon)
+
+
+def _label(line: bytes) -> LabelText:
     try:
         raw = json.loads(line)
     except ValueError:
@@ -123,25 +135,22 @@ def _convert(line: bytes, lexicon: Lexicon) -> IngestedDocument | None:
     effective = _day(label.get("effective_time"))
     document = _first(meta, "spl_id") or label.get("id")
     version = str(label.get("version") or document or "not stated")
-    return label_document(
-        LabelText(
-            set_id=str(set_id or f"openfda-query/{query}"),
-            version=version,
-            title=f"{shown}: label",
-            publisher=_first(meta, "manufacturer_name") or "openFDA",
-            # A label that does not say what it holds has passages and no facts: the drug it was asked for may be one
-            # of several in it.
-            ingredients=ingredients,
-            names=_called(meta, ingredients),
-            rxcuis=tuple(str(one) for one in meta.get("rxcui", [])),
-            uniis=tuple(str(one) for one in meta.get("unii", [])),
-            routes=tuple(str(one).lower() for one in meta.get("route", [])),
-            sections=sections,
-            published=effective,
-            effective_from=effective,
-            identifier=str(set_id) if set_id else f"openfda-label-query:{query}",
-        ),
-        lexicon,
+    return LabelText(
+        set_id=str(set_id or f"openfda-query/{query}"),
+        version=version,
+        title=f"{shown}: label",
+        publisher=_first(meta, "manufacturer_name") or "openFDA",
+        # A label that does not say what it holds has passages and no facts: the drug it was asked for may be one
+        # of several in it.
+        ingredients=ingredients,
+        names=_called(meta, ingredients),
+        rxcuis=tuple(str(one) for one in meta.get("rxcui", [])),
+        uniis=tuple(str(one) for one in meta.get("unii", [])),
+        routes=tuple(str(one).lower() for one in meta.get("route", [])),
+        sections=sections,
+        published=effective,
+        effective_from=effective,
+        identifier=str(set_id) if set_id else f"openfda-label-query:{query}",
     )
 
 
