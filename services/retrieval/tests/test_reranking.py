@@ -59,13 +59,14 @@ def trained(small_encoder, groups, tmp_path_factory):
     """A trained cross-encoder and the losses of its steps."""
     folder, losses = tmp_path_factory.mktemp("trained") / "reranker", []
     train_cross_encoder(small_encoder, groups, folder, QUICK, losses.append)
-    seal_folder(folder, {"groups": len(groups)})
+    seal_folder(folder, 0.5, {"groups": len(groups)})
     return folder, losses
 
 
 def test_training_lowers_the_loss_and_finds_the_relevant_passage(trained):
     folder, losses = trained
     assert sum(losses[-6:]) < 0.5 * sum(losses[:6])
+    assert load_reranker(folder).weight == 0.5
     shown, said = load_reranker(folder).scores("the heart heals", ["the bone fails shown", "the bone fails said"])
     assert shown > said
 
@@ -118,7 +119,8 @@ def name_a_file_elsewhere(folder):
         (lose(MANIFEST), "training.json cannot be read"),
         (lambda folder: (folder / MANIFEST).write_text("{"), "training.json is damaged"),
         (lambda folder: (folder / MANIFEST).write_text('{"files": 1}'), "training.json is damaged"),
-        (lambda folder: (folder / MANIFEST).write_text('{"files": {}}'), "does not name config.json"),
+        (lambda folder: (folder / MANIFEST).write_text('{"files": {}}'), "training.json is damaged"),
+        (lambda folder: (folder / MANIFEST).write_text('{"files": {}, "weight": 1}'), "does not name config.json"),
         (lose("model.safetensors"), "model.safetensors cannot be read"),
         (lose("tokenizer.json"), "tokenizer.json cannot be read"),
         (cut_weights, "model.safetensors is not what was written"),
@@ -149,8 +151,8 @@ class Backwards:
 
     name = "backwards"
 
-    def __init__(self, takes_s=0.0):
-        self.read = []
+    def __init__(self, takes_s=0.0, weight=1.0):
+        self.read, self.weight = [], weight
         self._takes_s = takes_s
 
     def scores(self, question, texts):
@@ -173,6 +175,11 @@ def test_only_the_best_are_read_again_and_neither_order_alone_decides():
     assert sorted(found[:READ_AGAIN], key=int) == [str(n) for n in range(READ_AGAIN)]
     assert found[:READ_AGAIN] not in ([str(n) for n in range(READ_AGAIN)], [str(n) for n in range(READ_AGAIN)][::-1])
     assert found[READ_AGAIN:] == [str(n) for n in range(READ_AGAIN, 30)]
+
+
+@pytest.mark.parametrize(("weight", "first"), [(0.0, "0"), (100.0, "19")])
+def test_the_weight_says_how_much_the_second_order_counts(weight, first):
+    assert reranked("q", passages(30), Backwards(weight=weight), 5)[0].id == first
 
 
 class Ready:

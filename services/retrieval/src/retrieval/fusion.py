@@ -1,6 +1,7 @@
 """Reciprocal rank fusion: one order from several, without comparing their scores."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import repeat
 from typing import TypeVar
 
 __all__ = ["DEEP", "fused"]
@@ -13,12 +14,14 @@ DEEP = 50
 """How many of each order are fused at least."""
 
 
-def fused(rankings: Iterable[Sequence[_T]], limit: int) -> list[tuple[_T, float]]:
+def fused(
+    rankings: Iterable[Sequence[_T]], limit: int, weights: Iterable[float] = repeat(1.0)
+) -> list[tuple[_T, float]]:
     """Return the best ``limit`` of what stands in any of ``rankings`` (each best first), with their scores."""
     scores: dict[_T, float] = {}
     first: dict[_T, int] = {}
-    for ranking in rankings:
+    for ranking, weight in zip(rankings, weights, strict=False):
         for rank, one in enumerate(ranking, start=1):
-            scores[one] = scores.get(one, 0.0) + 1.0 / (_CONSTANT + rank)
+            scores[one] = scores.get(one, 0.0) + weight / (_CONSTANT + rank)
             first.setdefault(one, len(first))
     return sorted(scores.items(), key=lambda one: (-one[1], first[one[0]]))[:limit]

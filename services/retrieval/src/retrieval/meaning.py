@@ -27,10 +27,10 @@ def load_encoder(folder: Path) -> Encoder:
 
 def load_reranker(folder: Path) -> Reranker:
     """Load the cross-encoder; raise ``RerankerRefused`` where the folder is not what was written."""
-    check_folder(folder)
+    weight = check_folder(folder)
     from retrieval.transformers_engine import CrossEncoder
 
-    return CrossEncoder(folder)
+    return CrossEncoder(folder, weight)
 
 
 async def find_by_meaning(index: Index, folder: Path | None, *, look_every_s: float = 30.0) -> None:

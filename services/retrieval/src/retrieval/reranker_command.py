@@ -15,7 +15,7 @@ from rich.progress import Progress
 from retrieval.command_runs import console, fail, own_settings, progress_bar
 from retrieval.cross_encoder_data import claims, corpus, literature, title_groups, training_groups
 from retrieval.reranker_folder import seal_folder
-from retrieval.reranking import Training, TrainingGroup
+from retrieval.reranking import TRAINED_WEIGHT, Training, TrainingGroup
 from retrieval.stored import StoredPassage
 from retrieval.wanted import Wanted
 from retrieval.word_search import WordSearch
@@ -49,10 +49,11 @@ def train_reranker(
     inputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (corpus_file, claims_file)}
     made = {"inputs": inputs, "groups": len(groups), "titles": titles, "training": asdict(training)}
     made["made"] = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    seal_folder(draft, made)
+    seal_folder(draft, TRAINED_WEIGHT, made)
     shutil.rmtree(output, ignore_errors=True)
     draft.rename(output)
-    console.print(f"Written to {output}: name it by PRECEPTOR_RETRIEVAL_RERANKER_DIR.")
+    console.print(f"Written to {output}. Whether it helps is measured by `python -m benchmarks retrieval`;")
+    console.print("where it does, name it by PRECEPTOR_RETRIEVAL_RERANKER_DIR.")
 
 
 def _train(base: Path, groups: Sequence[TrainingGroup], folder: Path, training: Training, progress: Progress) -> None:

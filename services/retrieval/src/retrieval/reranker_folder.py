@@ -13,20 +13,21 @@ MANIFEST = "training.json"
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 
 
-def seal_folder(folder: Path, made: Mapping[str, object]) -> None:
-    """Write how the cross-encoder was made and the digest of each of its files."""
+def seal_folder(folder: Path, weight: float, made: Mapping[str, object]) -> None:
+    """Write how the cross-encoder was made, what its order counts, and the digest of each of its files."""
     files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    (folder / MANIFEST).write_text(json.dumps({**made, "files": files}, indent=2) + "\n")
+    (folder / MANIFEST).write_text(json.dumps({**made, "weight": weight, "files": files}, indent=2) + "\n")
 
 
-def check_folder(folder: Path) -> None:
-    """Raise ``RerankerRefused`` unless the folder is what was written.
+def check_folder(folder: Path) -> float:
+    """Return the weight of the cross-encoder; raise ``RerankerRefused`` unless the folder is what was written.
 
     Weights without the head of a cross-encoder would be read too, and score by chance.
     """
     try:
-        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
-        named = {str(name): str(digest) for name, digest in files.items()}
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        named = {str(name): str(digest) for name, digest in manifest["files"].items()}
+        weight = float(manifest["weight"])
     except OSError:
         raise RerankerRefused(f"{MANIFEST} cannot be read: `preceptor ingest train-reranker` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -40,6 +41,7 @@ def check_folder(folder: Path) -> None:
             raise RerankerRefused(f"{name} cannot be read") from None
         if digest != named[name]:
             raise RerankerRefused(f"{name} is not what was written")
+    return weight
 
 
 def _digest(path: Path) -> str:

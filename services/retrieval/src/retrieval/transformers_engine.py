@@ -49,11 +49,17 @@ class SentenceEncoder:
 class CrossEncoder:
     """See ``Reranker``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, weight: float) -> None:
         torch.set_num_threads(1)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True).float().eval()
+        self._weight = weight
         self._name = f"{folder.name}@sha256:{_digest(folder)}"
+
+    @property
+    def weight(self) -> float:
+        """See ``Reranker.weight``."""
+        return self._weight
 
     @property
     def name(self) -> str:
