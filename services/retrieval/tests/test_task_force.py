@@ -46,11 +46,11 @@ NEWER = {
 
 @pytest.fixture
 async def read(index, tmp_path):
-    async def into_the_index(name, edition, day=None):
+    async def into_the_index(name, edition, day=None, **more):
         path = tmp_path / f"{name}.json"
         path.write_text(edition if isinstance(edition, str) else json.dumps(edition))
         known = [*await index.keys(TOPICS), *await index.keys(EDITIONS)]
-        report = await ingest(index, TaskForceEditions(known, day), path)
+        report = await ingest(index, TaskForceEditions(known, day), path, **more)
         await index.refresh()
         return report
 
@@ -112,8 +112,11 @@ async def test_an_edition_again_changes_nothing_and_an_older_one_is_refused_afte
     await read("older", OLDER, OLD)
     await read("newer", NEWER)
     version = index.version
-    assert (await read("newer", NEWER)).skipped > 0
-    late = await read("late", {**OLDER, "note": "other bytes"}, OLD)
+    for name, edition in (("older", OLDER), ("newer", NEWER)):
+        again = await read(name, edition, OLD)
+        assert again.skipped > 0 and again.refused == []
+    assert "read the older first" in (await read("older", OLDER, OLD, again=True)).refused[0].reason
+    late = await read("late", {**OLDER, "note": "an edition between"}, date(2022, 1, 1))
     assert "read the older first" in late.refused[0].reason
     assert index.version == version
 

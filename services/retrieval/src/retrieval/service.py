@@ -34,7 +34,8 @@ class RetrievalService:
         self._refresh_every_s = refresh_every_s
         self._index: Index | None = None
         self._reason = "index-opening"
-        self._drugs: tuple[str, frozenset[str]] = ("", frozenset())
+        self._drugs: frozenset[str] = frozenset()
+        self._drugs_of = ""
         self._one_reading = asyncio.Lock()
         self.reranker: Reranker | None = None
         """Reads the best passages again; set once it is loaded, if there is one."""
@@ -88,9 +89,8 @@ class RetrievalService:
         try:
             async with asyncio.timeout(query.budget_ms / 1000):
                 version, passages = index.version, await self._searched(wanted)
-                drugs = await self._ingredients(index)
                 advice = query.kind is QuestionKind.GUIDELINE
-                judge = partial(supported_sentences, query.question, passages, drugs, advice=advice)
+                judge = partial(supported_sentences, query.question, passages, self._drugs, advice=advice)
                 sentences = await asyncio.to_thread(judge)
                 cited = await self._verified(index, sentences, query)
         except TimeoutError:
@@ -104,14 +104,6 @@ class RetrievalService:
         return Answer(
             sentences=tuple(sentence for sentence, _ in cited), passages=tuple(read.values()), index_version=version
         )
-
-    async def _ingredients(self, index: Index) -> frozenset[str]:
-        """Return the names of ingredients under this version of the index; they are many and change seldom."""
-        known, names = self._drugs
-        if known != index.version:
-            names = await index.ingredients()
-            self._drugs = index.version, names
-        return names
 
     async def _verified(
         self, index: Index, sentences: Sequence[tuple[AnswerSentence, Passage]], query: AnswerQuery
@@ -159,6 +151,7 @@ class RetrievalService:
             index = await self._open_index()
             await load_starter(index)
             await index.refresh()
+            await self._read_drugs(index)
         except SecretError as error:
             self._reason = "secret-store-unavailable"
             log(LogCode.INDEX_OPENED, level=logging.ERROR, reason=self._reason, error_type=type(error).__name__)
@@ -177,9 +170,16 @@ class RetrievalService:
             if await index.refresh():
                 elapsed_ms = round((time.monotonic() - started) * 1000)
                 log(LogCode.INDEX_REFRESHED, version=index.version, elapsed_ms=elapsed_ms)
+            await self._read_drugs(index)
         # What was read before is still served, and its version says so; the next round tries again.
         except Exception as error:  # noqa: BLE001
             log(LogCode.INDEX_REFRESHED, level=logging.ERROR, reason="failed", error_type=type(error).__name__)
+
+    async def _read_drugs(self, index: Index) -> None:
+        """Know the drugs of this version of the index by name; they are many, so no question waits for them."""
+        version = index.version
+        if version != self._drugs_of:
+            self._drugs, self._drugs_of = await index.ingredients(), version
 
 
 def _late(stop_at: float) -> bool:

@@ -57,7 +57,7 @@ class TaskForceEditions:
     def __init__(self, known: Iterable[str], day: date | None = None) -> None:
         keys = frozenset(known)
         self._topics = {key for key in keys if key.startswith(TOPICS)}
-        self._latest = max((key.removeprefix(EDITIONS) for key in keys if key.startswith(EDITIONS)), default="")
+        self._days = {key.removeprefix(EDITIONS) for key in keys if key.startswith(EDITIONS)}
         self._day = day
 
     def inputs(self, path: Path) -> list[Path]:
@@ -77,10 +77,14 @@ class TaskForceEditions:
         day = _said_day(raw) or self._day
         if day is None:
             raise RecordRefused("the edition does not say of which day it is: say it with --day")
-        if day.isoformat() < self._latest:
-            raise RecordRefused(
-                f"the edition of {self._latest} was read before this one of {day}: read the older first"
-            )
+        later = max(self._days, default="")
+        if day.isoformat() < later:
+            refused = RecordRefused(f"the edition of {later} was read before this one of {day}: read the older first")
+            if day.isoformat() not in self._days:
+                raise refused
+            # Read in its time, so there is nothing to be done; it is refused if it is to be read again.
+            yield Record(f"edition {day}", partial(_refuse, refused))
+            return
         general, topics = _topics(raw)
         keys = {number: _key(_title(statements, general.get(number))) for number, statements in topics.items()}
         yield Record(f"edition {day}", partial(_edition, day))
@@ -90,7 +94,7 @@ class TaskForceEditions:
         for key in sorted(self._topics - set(keys.values())):
             yield Record(f"{key} is no more", partial(_ended, key, _successors_day(key, general, day)))
         self._topics |= set(keys.values())
-        self._latest = day.isoformat()
+        self._days.add(day.isoformat())
 
 
 def _load(path: Path) -> Json:
@@ -128,6 +132,10 @@ def _topics(raw: Json) -> tuple[dict[str, Json], dict[str, list[Json]]]:
 def _title(statements: list[Json], general: Json | None) -> str:
     said = str((general or {}).get("title") or str(statements[0]["title"]).split(" -- ")[0])
     return " ".join(said.split())
+
+
+def _refuse(reason: RecordRefused) -> IngestedDocument:
+    raise reason
 
 
 def _edition(day: date) -> IngestedDocument:
