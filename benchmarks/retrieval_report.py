@@ -21,8 +21,8 @@ _LOAD = (
 )
 _AGAIN = (
     "Nothing was chosen on these claims. The cross-encoder is the one that `preceptor ingest train-reranker` makes of",
-    "all training claims; its order counts a tenth of that of the search, as much, or alone. Milliseconds: those of the",
-    "second reading, p50 / p95.",
+    "all training claims; its order counts a tenth of that of the search, as much, or alone. Milliseconds: those of",
+    "the second reading, p50 / p95.",
 )
 _SPEED = (
     "Passages are sentences of real abstracts in new orders; their vectors are those of real abstracts, each moved a",
