@@ -308,6 +308,7 @@ def test_html_is_read_wherever_its_text_stands_and_hidden_text_is_not(tmp_path):
         ("a.txt", b"\0\0PNG", "not text"),
         ("a.rtf", b"{\\rtf1}", ".rtf is not read: save it as DOCX or PDF"),
         ("a.DOC", b"x", ".doc is not read: save it as DOCX or PDF"),
+        ("scan.tiff", b"II*", ".tiff is not read: save it as DOCX or PDF"),
     ],
 )
 def test_text_is_read_as_unicode_and_nothing_is_guessed(tmp_path, name, data, text):

@@ -23,7 +23,7 @@ __all__ = ["GuidelinePages", "Provenance", "spans"]
 _MAX_BYTES = 64 * 1024 * 1024
 _SUFFIXES = (".txt", ".md", ".html", ".htm", ".xml", ".json", ".pdf", ".docx")
 # In a folder of policies these are policies too: what is not read is said.
-_OTHER_FORMATS = (".doc", ".docm", ".dot", ".dotx", ".rtf", ".odt", ".wpd", ".pages")
+_OTHER_FORMATS = (".doc", ".docm", ".dot", ".dotx", ".rtf", ".odt", ".wpd", ".pages", ".ppt", ".pptx", ".tif", ".tiff")
 _PASSAGE_CHARS = 1000
 _ABOUT = frozenset({"LICENSE", "LICENCE", "README", "SOURCE", "NOTICE"})
 
