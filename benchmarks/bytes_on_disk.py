@@ -20,6 +20,8 @@ _BASE64 = re.compile(rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{64,}+")
 # Numbers of a unit vector are between -1 and 1. In noise half of all numbers are; a run of 32 is one in 4 thousand
 # million, so that only runs are compared. Of a vector of 384 numbers a run of 35 is what a cosine of 0.3 needs.
 _LEAST_RUN = 32
+# A planted vector is there: no other one makes it worse.
+_ENOUGH = 0.999
 _LARGEST = 2.0
 _FORMATS = tuple((kind, shift) for kind in ("<f2", "<f4", ">f2", ">f4") for shift in range(int(kind[-1])))
 
@@ -62,7 +64,8 @@ def look(files: Iterable[Path], sentences: Sequence[str], vectors: NDArray[np.fl
             seen |= {text for text, own in texts.items() if own & here and text in lowered}
             for numbers in _number_runs(part):
                 runs += 1
-                highest = max(highest, _cosine(numbers, vectors))
+                if highest < _ENOUGH:
+                    highest = max(highest, _cosine(numbers, vectors))
     return Found(size, len(seen), len(grams), highest, runs)
 
 

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,9 +45,10 @@ from service_contracts.evidence import PassageQuery
 from service_runtime.secrets import SecretStore
 from service_runtime.vault_store import connect_secret_store
 
-from benchmarks.bytes_on_disk import Found, fourgrams, look
-from benchmarks.machine import machine, quantile
+from benchmarks.bytes_on_disk import Found, look
+from benchmarks.machine import quantile
 from benchmarks.open_literature import Known
+from benchmarks.patient_texts_report import FORGOTTEN, Engine, report
 from benchmarks.planted_patients import Planted, planted
 
 __all__ = ["run"]
@@ -57,22 +58,8 @@ _ENCODER = _CHECKOUT / ".preceptor" / "cache" / "encoder"
 _POLICIES = _CHECKOUT / "policies"
 _TODAY = datetime.now(tz=UTC).date()
 _AT = 10
-_FORGOTTEN = 5
 _CANARY = "xylophonist quandary"
 console = Console(stderr=True)
-
-
-@dataclass
-class _Engine:
-    """What is measured of one engine; ``sealed`` and ``plain`` are recalls, ``looks`` what was seen in which files."""
-
-    name: str
-    looks: list[tuple[str, Found]] = field(default_factory=list)
-    sealed: float = 0.0
-    plain: float = 0.0
-    same: float = 0.0
-    p95_ms: float = 0.0
-    forgotten: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -106,7 +93,7 @@ def run() -> str:
             except ToolMissing as error:
                 missing = f"OpenSearch was not measured: {error}.\n"
         beside = work.look(scratch / "openbao", scratch / "run")
-    return _report(work, engines, beside, missing)
+    return report(work.patients, work.vectors.shape[1], engines, beside, missing)
 
 
 def _planted() -> _Work:
@@ -120,8 +107,8 @@ def _planted() -> _Work:
     return _Work(patients, Known(encoder.name, known), vectors)
 
 
-async def _embedded(work: _Work, folder: Path, secrets: SecretStore) -> _Engine:
-    engine = _Engine("embedded")
+async def _embedded(work: _Work, folder: Path, secrets: SecretStore) -> Engine:
+    engine = Engine("embedded")
     settings = RetrievalSettings(index_dir=folder / "sealed")
 
     async def open_index() -> Index:
@@ -142,8 +129,8 @@ async def _embedded(work: _Work, folder: Path, secrets: SecretStore) -> _Engine:
     return engine
 
 
-async def _opensearch(work: _Work, running: RunningOpenSearch, scratch: Path, secrets: SecretStore) -> _Engine:
-    engine, node = _Engine("OpenSearch"), running.node
+async def _opensearch(work: _Work, running: RunningOpenSearch, scratch: Path, secrets: SecretStore) -> Engine:
+    engine, node = Engine("OpenSearch"), running.node
     keys = node.clients_dir
     files = node.authority_file, keys / "retrieval.pem", keys / "retrieval-key.pem"
     names = ("opensearch_ca_file", "opensearch_certificate_file", "opensearch_key_file")
@@ -169,7 +156,10 @@ async def _opensearch(work: _Work, running: RunningOpenSearch, scratch: Path, se
         for path in (node.state_dir / "data").rglob(one["settings"]["index"]["uuid"])
         if path.is_dir()
     ]
+    # A node that runs replaces its files under the eyes of who looks at them.
+    running.stop()
     engine.looks.append(("control: the same in an index in plain text", work.look(*plain)))
+    running.start_again()
     with node.client() as admin:
         for name in found:
             admin.delete(f"/{name}").raise_for_status()
@@ -191,7 +181,7 @@ async def _opensearch(work: _Work, running: RunningOpenSearch, scratch: Path, se
 
 async def _measure(
     work: _Work,
-    engine: _Engine,
+    engine: Engine,
     open_index: Callable[[], Awaitable[Index]],
     open_sealed: Callable[[], Awaitable[PatientTexts]],
 ) -> None:
@@ -248,10 +238,10 @@ def _document(patient: Planted) -> IngestedDocument:
     return IngestedDocument(patient.reference, "note", source, passages=passages)
 
 
-async def _forget(work: _Work, engine: _Engine, open_sealed: Callable[[], Awaitable[PatientTexts]]) -> None:
+async def _forget(work: _Work, engine: Engine, open_sealed: Callable[[], Awaitable[PatientTexts]]) -> None:
     texts, replica = await open_sealed(), await open_sealed()
     try:
-        for patient in work.patients[:_FORGOTTEN]:
+        for patient in work.patients[:FORGOTTEN]:
             await texts.forget(patient.reference)
         engine.forgotten.append(("another replica", await _readable(work, replica)))
     finally:
@@ -260,7 +250,7 @@ async def _forget(work: _Work, engine: _Engine, open_sealed: Callable[[], Awaita
 
 
 async def _opened_again(
-    work: _Work, engine: _Engine, open_sealed: Callable[[], Awaitable[PatientTexts]], where: str
+    work: _Work, engine: Engine, open_sealed: Callable[[], Awaitable[PatientTexts]], where: str
 ) -> None:
     texts = await open_sealed()
     try:
@@ -277,8 +267,8 @@ async def _readable(work: _Work, texts: PatientTexts) -> str:
             found = await texts.search(patient.reference, patient.questions[0][0], _AT, _TODAY)
         except IndexUnreadable:
             continue
-        read[number < _FORGOTTEN] += bool(found)
-    return f"{read[True]} of {_FORGOTTEN} forgotten, {read[False]} of {len(work.patients) - _FORGOTTEN} others"
+        read[number < FORGOTTEN] += bool(found)
+    return f"{read[True]} of {FORGOTTEN} forgotten, {read[False]} of {len(work.patients) - FORGOTTEN} others"
 
 
 def _unencrypted(work: _Work, folder: Path) -> Path:
@@ -316,60 +306,3 @@ def _node(scratch: Path) -> Iterator[RunningOpenSearch]:
     node = OpenSearchNode(scratch / "opensearch", assembled(_CHECKOUT / ".preceptor" / "cache"), *_ports())
     with running_opensearch(node, _POLICIES / "opensearch", scratch / "opensearch.log") as running:
         yield running
-
-
-def _report(work: _Work, engines: Sequence[_Engine], beside: Found, missing: str) -> str:
-    grams = len(fourgrams(work.sentences))
-    looks = [(one.name, *look) for one in engines for look in one.looks]
-    looks.append(("", "data and audit log of the secret store", beside))
-    return "\n".join(
-        [
-            "# Texts about patients",
-            "",
-            f"Machine: {machine()}. `python -m benchmarks patient-texts`.",
-            f"Planted: {len(work.patients)} made-up patients, {len(work.sentences):,} sentences with {grams:,} runs of four",
-            f"words that stand in one of them only, and their vectors ({work.vectors.shape[1]} numbers). Secret store:",
-            "OpenBao. OpenSearch 3.4.0, one node.",
-            missing,
-            "## What can be read in the files",
-            "",
-            "Sentences and runs of four words as they are and out of Base64, letters of both cases alike. Vectors as numbers",
-            "of two and four bytes in both orders, beginning at any byte, out of Base64, and as decimals: every run of 32 or",
-            "more that could be numbers of a unit vector is compared with every planted vector at every place; the highest",
-            "cosine counts. OpenSearch packs what it stores: its control shows the sentences only in part, the vectors whole.",
-            "",
-            "| engine | files | MB | sentences | runs of four words | highest cosine |",
-            "| --- | --- | ---: | ---: | ---: | ---: |",
-            *(
-                f"| {name} | {where} | {found.size / 1e6:,.1f} | {found.sentences:,} | {found.fourgrams:,} |"
-                f" {found.cosine:.2f} |"
-                for name, where, found in looks
-            ),
-            "",
-            "## Found, of the five sentences of a patient that a question in other words is about, among the first ten",
-            "",
-            f"{sum(len(patient.questions) for patient in work.patients)} questions. Plain: the same engine, the same texts",
-            "and vectors in plain text, narrowed to the patient inside the search. Same: share of the ten that both found.",
-            "",
-            "| engine | recall@10 plain | recall@10 sealed | sealed to plain | same | ms at p95, sealed |",
-            "| --- | ---: | ---: | ---: | ---: | ---: |",
-            *(
-                f"| {one.name} | {one.plain:.4f} | {one.sealed:.4f} | {one.sealed / one.plain:.4f} | {one.same:.4f} |"
-                f" {one.p95_ms:,.0f} |"
-                for one in engines
-            ),
-            "",
-            "A sealed search reads the wrapped key, has it opened and opens one patient's fifty rows: times are of two calls",
-            "to the secret store, beside other work.",
-            "",
-            f"## Read after the keys of {_FORGOTTEN} patients were destroyed",
-            "",
-            "| engine | where | patients of whom anything could be read |",
-            "| --- | --- | --- |",
-            *(f"| {one.name} | {where} | {said} |" for one in engines for where, said in one.forgotten),
-            "",
-            "What would still open them is a backup of the secret store from before, with its unseal keys: it must be kept",
-            "no longer than a patient may wait to be forgotten.",
-            "",
-        ]
-    )
