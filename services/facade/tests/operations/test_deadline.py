@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.table import OPERATIONS
 
 
@@ -53,7 +53,7 @@ class Waits(Hangs):
         async def run(deadline):
             self.left_ms.append(deadline.remaining_ms)
             await self.end.wait()
-            return {"resourceType": "Parameters"}
+            return Answered({"resourceType": "Parameters"})
 
         return Prepared(None, OPERATIONS["ask"].budget_ms, run)
 

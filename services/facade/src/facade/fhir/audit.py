@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.fhir.access import Access
 from facade.resources.access_event import AccessParties, access_event
+from facade.store.database import Work
 from facade.store.resources import Resources, StoredResource
 
 __all__ = ["Auditor", "Call"]
@@ -47,9 +48,14 @@ class Auditor:
         """Record that a known client asked for what it may not have."""
         await self._keep(call, interaction, [None], query=text, outcome="4")
 
-    async def operation(self, call: Call, name: str, patient: str | None, outcome: str = "0") -> None:
-        """Record that an operation (``$draft``) was invoked, and how it ended: 0, 4 (refused) or 8 (failed)."""
-        await self._keep(call, "operation", [patient], query=name, outcome=outcome)
+    async def operation(
+        self, call: Call, name: str, patient: str | None, outcome: str = "0", beside: Work[None] | None = None
+    ) -> None:
+        """Record that an operation (``$draft``) was invoked, and how it ended: 0, 4 (refused) or 8 (failed).
+
+        What the operation leaves behind is written ``beside`` it: both are kept, or neither.
+        """
+        await self._keep(call, "operation", [patient], query=name, outcome=outcome, beside=beside)
 
     async def _keep(
         self,
@@ -60,6 +66,7 @@ class Auditor:
         target: str | None = None,
         query: str | None = None,
         outcome: str = "0",
+        beside: Work[None] | None = None,
     ) -> None:
         access, at = call.access, self._clock()
         user = access.user if access.user is not None or access.subject == access.client_id else access.subject
@@ -78,7 +85,7 @@ class Auditor:
                     outcome=outcome,
                 )
                 prepared.append(await self._resources.prepare(access.ehr_id, event, patient=patient, at=at))
-            await self._resources.put_new(*prepared)
+            await self._resources.put_new(*prepared, beside=beside)
         except (SecretError, SQLAlchemyError, OSError):
             raise ServiceUnavailable("The access cannot be recorded now.") from None
 

@@ -13,7 +13,7 @@ from facade.fhir.audit import Call
 from facade.operations.citations import document_of, passage_id, source_parts
 from facade.operations.outcomes import warnings
 from facade.operations.parameters import Inputs, out, parameters
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.services import Knowing
 from facade.resources.vocabulary import ai_meta
 
@@ -51,9 +51,9 @@ class AskOperation:
         today = datetime.now(UTC).date()
         as_of = inputs.day("asOf", today)
 
-        async def run(deadline: Deadline) -> dict[str, Any]:
+        async def run(deadline: Deadline) -> Answered:
             query = AnswerQuery(question=words, kind=kind, as_of=as_of, budget_ms=deadline.remaining_ms)
-            return _answered(await self._knowing.answers(query), as_of, today)
+            return Answered(_answered(await self._knowing.answers(query), as_of, today))
 
         return Prepared(None, _BUDGET_MS[kind], run)
 

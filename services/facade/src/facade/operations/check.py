@@ -15,7 +15,7 @@ from facade.operations.errors import DeadlineExceeded
 from facade.operations.given_sections import Sections, sections_of_composition, sections_of_parameters
 from facade.operations.outcomes import warnings
 from facade.operations.parameters import Inputs, out, parameters
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.services import Checking
 from facade.operations.stays import OfPatient, Stays
 from facade.operations.table import OPERATIONS
@@ -51,14 +51,14 @@ class CheckOperation:
             if subject is not None and call.access.home.patient(subject) != stay.patient:
                 raise composition.fault("The composition is about another patient than the stay.", "invariant")
 
-        async def run(deadline: Deadline) -> dict[str, Any]:
+        async def run(deadline: Deadline) -> Answered:
             chart = await self._stays.chart(call.access, stay.reference, as_of)
             if deadline.expired:
                 raise DeadlineExceeded("The chart could not be read in time; nothing was checked.")
             request = CheckRequest(
                 chart=chart, sections=sections.given, whole=is_whole, budget_ms=deadline.remaining_ms
             )
-            return _answer(call, stay, sections, await self._checking.check(request))
+            return Answered(_answer(call, stay, sections, await self._checking.check(request)))
 
         return Prepared(stay.patient, _SPEC.budget_ms, run)
 

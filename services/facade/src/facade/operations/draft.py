@@ -11,7 +11,7 @@ from facade.fhir.audit import Call
 from facade.operations.errors import DeadlineExceeded
 from facade.operations.outcomes import warnings
 from facade.operations.parameters import Inputs
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.stays import OfPatient, Stays
 from facade.operations.table import OPERATIONS
 from facade.pipeline.drafting import Drafting, DraftingFailed
@@ -45,8 +45,8 @@ class DraftOperation:
         if not call.access.sees(_what_would_be_created(call, stay), "c", (stay.patient,)):
             raise Forbidden("The scopes of the token do not allow this document.")
 
-        async def run(_: Deadline) -> dict[str, Any]:
-            return await self._run(call, stay)
+        async def run(_: Deadline) -> Answered:
+            return Answered(await self._run(call, stay))
 
         return Prepared(stay.patient, _SPEC.budget_ms, run)
 

@@ -12,7 +12,7 @@ from facade.gather.chart import formulary_plan
 from facade.gather.elements import codings, name_of
 from facade.operations.citations import source_parts
 from facade.operations.parameters import Given, Inputs, out, parameters
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.services import Knowing
 from facade.operations.stays import Stays
 from facade.operations.table import OPERATIONS
@@ -50,9 +50,9 @@ class FormularyOperation:
         as_of = inputs.day("asOf", datetime.now(UTC).date())
         plan, patient = await self._plan(call, inputs)
 
-        async def run(deadline: Deadline) -> dict[str, Any]:
+        async def run(deadline: Deadline) -> Answered:
             query = EvidenceQuery(subjects=(subject,), as_of=as_of, plan=plan, budget_ms=deadline.remaining_ms)
-            return _answer(await self._knowing.evidence(query), as_of)
+            return Answered(_answer(await self._knowing.evidence(query), as_of))
 
         return Prepared(patient, _SPEC.budget_ms, run)
 

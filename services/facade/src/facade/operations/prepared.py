@@ -8,20 +8,29 @@ from service_runtime.deadline import Deadline
 
 from facade.fhir.audit import Call
 from facade.operations.parameters import Inputs
+from facade.store.database import Work
 
-__all__ = ["Prepared", "PreparesOperation"]
+__all__ = ["Answered", "Prepared", "PreparesOperation"]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What to answer with, and what must be on the disk before: it is kept with the record of the call, or neither."""
+
+    resource: dict[str, Any]
+    keep: Work[None] | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A call whose input is understood and which is allowed; ``patient`` (``Patient/ID``) is whom it is about.
 
-    ``run`` returns the resource to answer with; it raises ``FhirError`` and keeps within the deadline.
+    ``run`` raises ``FhirError`` and keeps within the deadline.
     """
 
     patient: str | None
     budget_ms: int
-    run: Callable[[Deadline], Awaitable[dict[str, Any]]]
+    run: Callable[[Deadline], Awaitable[Answered]]
 
 
 class PreparesOperation(Protocol):

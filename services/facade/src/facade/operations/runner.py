@@ -21,6 +21,7 @@ from facade.operations.errors import DeadlineExceeded, TooManyAtOnce, TooManyJob
 from facade.operations.parameters import read_parameters
 from facade.operations.prepared import Prepared, PreparesOperation
 from facade.operations.table import OPERATIONS, OperationSpec, raw_definition
+from facade.store.database import Work
 from facade.store.jobs import Job, Jobs, owner_of
 
 __all__ = ["Operations"]
@@ -29,6 +30,8 @@ _MOST_WAITING = 100
 _LATER_S = 30.0
 """Well within a lease: a job that runs is never begun a second time."""
 _Used = TypeVar("_Used")
+_Outcome = tuple[_Used, Work[None] | None]
+"""What to answer, and what is kept with the record of the call."""
 
 
 def _turns() -> dict[str, asyncio.Semaphore]:
@@ -53,7 +56,7 @@ class Operations:
         spec = OPERATIONS[name]
         over_s = spec.limit_s - spec.budget_ms / 1000
 
-        async def run(prepared: Prepared) -> dict[str, Any]:
+        async def run(prepared: Prepared) -> _Outcome[dict[str, Any]]:
             return await self._run(name, prepared, Deadline(prepared.budget_ms, since=arrived), over_s)
 
         return await self._recorded(call, name, body, run, arrived, self._turn(spec, arrived))
@@ -61,7 +64,7 @@ class Operations:
     async def begin(self, call: Call, name: str, body: bytes) -> str:
         """Keep a call for later and return the job's id; input and scopes are judged now. Raises ``FhirError``."""
 
-        async def keep(prepared: Prepared) -> str:
+        async def keep(prepared: Prepared) -> _Outcome[str]:
             owner = _owner(call.access)
             if await self.jobs.waiting(owner) >= _MOST_WAITING:
                 raise TooManyJobs(headers={"Retry-After": "30"})
@@ -74,7 +77,7 @@ class Operations:
                 request_id=call.request_id,
             )
             self.wake.set()
-            return job_id
+            return job_id, None
 
         return await self._recorded(call, name, body, keep, time.monotonic())
 
@@ -83,7 +86,7 @@ class Operations:
         call = Call(_access(request, home), str(request["base"]), request_id, request["address"])
         body = str(request["body"]).encode()
 
-        async def run(prepared: Prepared) -> dict[str, Any]:
+        async def run(prepared: Prepared) -> _Outcome[dict[str, Any]]:
             return await self._run(name, prepared, Deadline(prepared.budget_ms), _LATER_S)
 
         return await self._recorded(call, name, body, run, time.monotonic())
@@ -111,7 +114,7 @@ class Operations:
         call: Call,
         name: str,
         body: bytes,
-        use: Callable[[Prepared], Awaitable[_Used]],
+        use: Callable[[Prepared], Awaitable[_Outcome[_Used]]],
         arrived: float,
         turn: AbstractAsyncContextManager[None] | None = None,
     ) -> _Used:
@@ -122,7 +125,7 @@ class Operations:
             async with turn or nullcontext():
                 prepared = await self._prepared(call, spec, body, arrived)
                 patient = prepared.patient
-                answer = await use(prepared)
+                answer, keep = await use(prepared)
         except FhirError as error:
             await self.auditor.operation(call, f"${name}", patient, outcome="4" if error.status < 500 else "8")
             raise
@@ -130,7 +133,7 @@ class Operations:
             log(LogCode.REQUEST_FAILED, stage=name, error_type=type(error).__name__)
             await self.auditor.operation(call, f"${name}", patient, outcome="8")
             raise ServiceUnavailable("The request cannot be served now.") from None
-        await self.auditor.operation(call, f"${name}", patient)
+        await self.auditor.operation(call, f"${name}", patient, beside=keep)
         return answer
 
     @asynccontextmanager
@@ -155,17 +158,18 @@ class Operations:
         except TimeoutError:
             raise DeadlineExceeded from None
 
-    async def _run(self, name: str, prepared: Prepared, deadline: Deadline, over_s: float) -> dict[str, Any]:
+    async def _run(self, name: str, prepared: Prepared, deadline: Deadline, over_s: float) -> _Outcome[dict[str, Any]]:
         """Run within the deadline, and give up ``over_s`` seconds after it."""
         try:
             async with asyncio.timeout(deadline.remaining_s + over_s):
-                return await prepared.run(deadline)
+                answered = await prepared.run(deadline)
         except TimeoutError:
             raise DeadlineExceeded from None
         except ValueError as error:
             log(LogCode.REQUEST_FAILED, stage=name, error_type=type(error).__name__)
             # What we answer is validated before it is sent; not to send it is all that can be done about it here.
             raise InternalError from None
+        return answered.resource, answered.keep
 
 
 def _require(access: Access, spec: OperationSpec) -> None:

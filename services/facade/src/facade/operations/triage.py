@@ -32,7 +32,7 @@ from facade.gather.elements import codings, name_of, quantity
 from facade.gather.triage import gather_visit, triage_request_of
 from facade.operations.outcomes import warnings
 from facade.operations.parameters import Given, Inputs, out
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.stays import OfPatient, Stays
 from facade.operations.table import OPERATIONS
 from facade.operations.triage_service import TriageService
@@ -87,14 +87,14 @@ class TriageOperation:
         else:
             patient = _patient(call, inputs.required("patient"))
 
-        async def run(deadline: Deadline) -> dict[str, Any]:
+        async def run(deadline: Deadline) -> Answered:
             request = given if stay is None else await self._gathered(call, stay, given)
             budget_ms = max(1, deadline.remaining_ms - _KEEP_MS)
             asked = request.model_copy(update={"budget_ms": budget_ms})
             answer, _ = await asyncio.gather(
                 self._service.assess(asked), self._resources.warm(call.access.ehr_id, patient)
             )
-            return await self._kept(call, patient, stay, answer)
+            return await self._answered(call, patient, stay, answer)
 
         return Prepared(patient, OPERATIONS[_SPEC.name].budget_ms, run)
 
@@ -114,7 +114,7 @@ class TriageOperation:
         stated = {name: getattr(given, name) for name in given.model_fields_set if getattr(given, name)}
         return found.model_copy(update={**stated, "measurements": (*kept[: 40 - len(measured)], *given.measurements)})
 
-    async def _kept(self, call: Call, patient: str, stay: OfPatient | None, answer: TriageAnswer) -> dict[str, Any]:
+    async def _answered(self, call: Call, patient: str, stay: OfPatient | None, answer: TriageAnswer) -> Answered:
         base = call.access.home.ehr_base
         now = datetime.now(UTC)
         encounter = f"{base}/{stay.reference}" if stay else None
@@ -122,21 +122,22 @@ class TriageOperation:
         assessment = assessment_of(context, answer, base)
         if not call.access.sees(assessment, "c"):
             raise Forbidden("The scopes of the token do not allow this assessment.")
-        written, shared = [assessment], []
+        written = [assessment]
         if "performer" in assessment and answer.model is not None:
             inputs = [f"{base}/{one.source.reference}" for one in answer.used if one.source is not None]
             sources = [one for one in (encounter, f"{base}/{patient}") if one]
             written.append(triage_provenance(context, answer.model, [*sources, *dict.fromkeys(inputs)]))
-            if (call.access.ehr_id, answer.model) not in self._devices:
-                shared.append(triage_device(answer.model))
-        new, devices = [
-            [await self._resources.prepare(call.access.ehr_id, one, patient=patient, at=now) for one in some]
-            for some in (written, shared)
-        ]
-        await self._records.keep(record_of(call.access.ehr_id, context.id, answer, now), new, devices)
-        if answer.model is not None and "performer" in assessment:
-            self._devices.add((call.access.ehr_id, answer.model))
-        return _answer(assessment, answer, base)
+            await self._name_device(call.access.ehr_id, answer.model, now)
+        prepared = [await self._resources.prepare(call.access.ehr_id, one, patient=patient, at=now) for one in written]
+        keep = await self._records.keeping(record_of(call.access.ehr_id, context.id, answer, now), prepared)
+        return Answered(_answer(assessment, answer, base), keep)
+
+    async def _name_device(self, ehr_id: str, model: TriageModel, now: datetime) -> None:
+        """Keep the model as a Device, before the first answer that names it."""
+        if (ehr_id, model) not in self._devices:
+            device = await self._resources.prepare(ehr_id, triage_device(model), patient=None, at=now)
+            await self._resources.put(device)
+            self._devices.add((ehr_id, model))
 
 
 def _given(inputs: Inputs) -> TriageRequest:

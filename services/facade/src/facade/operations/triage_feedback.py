@@ -1,7 +1,6 @@
 """``$triage-feedback``: what a nurse decided on a proposal, with the reason, or what came of the visit."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from fhir_support.errors import NotFound
 from fhir_support.r4 import validated
@@ -10,7 +9,7 @@ from service_runtime.deadline import Deadline
 from facade.fhir.audit import Call
 from facade.operations.errors import InvalidParameters, Issue
 from facade.operations.parameters import Given, Inputs, out, parameters
-from facade.operations.prepared import Prepared
+from facade.operations.prepared import Answered, Prepared
 from facade.operations.table import OPERATIONS
 from facade.resources.risk_assessment import decided
 from facade.store.resources import Resources, StoredResource
@@ -40,7 +39,7 @@ class TriageFeedbackOperation:
         feedback = _feedback(inputs, proposed["level"])
         [patient] = stored.about
 
-        async def run(_: Deadline) -> dict[str, Any]:
+        async def run(_: Deadline) -> Answered:
             now = datetime.now(UTC)
             standing = {name: value for name, value in stored.resource.items() if name != "meta"}
             standing["meta"] = {k: v for k, v in stored.resource["meta"].items() if k in ("security", "tag", "profile")}
@@ -49,7 +48,7 @@ class TriageFeedbackOperation:
             kept = validated(standing)
             prepared = await self._resources.prepare(call.access.ehr_id, kept, patient=patient, at=now)
             await self._records.add_feedback(call.access.ehr_id, stored.id, patient, feedback, [prepared])
-            return parameters([out("assessment", "resource", kept)])
+            return Answered(parameters([out("assessment", "resource", kept)]))
 
         return Prepared(patient, _SPEC.budget_ms, run)
 

@@ -15,19 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from facade.store.tables import Base
 
-__all__ = ["Database"]
+__all__ = ["Database", "Work"]
 
 _MIGRATIONS = "facade:store/migrations"
 _READ_ONLY = "preceptor_read_only"
 _MOST_TOGETHER = 50
 _Result = TypeVar("_Result")
+Work = Callable[[AsyncSession], Awaitable[_Result]]
+"""Something to write inside a transaction that somebody else begins and ends."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Writing:
     """What somebody wants to write, and where the outcome is told."""
 
-    work: Callable[[AsyncSession], Awaitable[Any]]
+    work: Work[Any]
     outcome: "asyncio.Future[Any]"
 
 
@@ -61,7 +63,7 @@ class Database:
         async with self._turn, self._writing() as session, session.begin():
             yield session
 
-    async def write(self, work: Callable[[AsyncSession], Awaitable[_Result]]) -> _Result:
+    async def write(self, work: Work[_Result]) -> _Result:
         """Run ``work`` in a transaction that those share who wait for the same writer; return what it returns.
 
         A sync of the disk takes as long for many as for one. When this returns, what was written is on the disk. Should

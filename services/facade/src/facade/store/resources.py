@@ -24,7 +24,7 @@ from facade.fhir.home import Home
 from facade.fhir.served import SERVED
 from facade.fhir.terms import COMPARTMENT, DateRange, patients_of, resource_dates, resource_terms
 from facade.resources.ids import patient_scope
-from facade.store.database import Database
+from facade.store.database import Database, Work
 from facade.store.resource_index import IndexKeys, digest, meets, within
 from facade.store.resource_rows import DateRow, ResourceRow, TermRow
 
@@ -166,9 +166,15 @@ class Resources:
         sequences = (await session.scalars(statement, rows)).all()
         await _index(session, list(zip(sequences, prepared, strict=True)))
 
-    async def put_new(self, *prepared: Prepared) -> None:
-        """Do as ``add_new`` and end the transaction."""
-        await self._database.write(lambda session: self.add_new(session, prepared))
+    async def put_new(self, *prepared: Prepared, beside: Work[None] | None = None) -> None:
+        """Do as ``add_new`` and end the transaction; what stands ``beside`` is written in it too."""
+
+        async def work(session: AsyncSession) -> None:
+            if beside is not None:
+                await beside(session)
+            await self.add_new(session, prepared)
+
+        await self._database.write(work)
 
     async def _insert(self, session: AsyncSession, prepared: Prepared, *, version: int, after_ms: int) -> int | None:
         """Insert a version with what it is found by; return its sequence, or None when it is there already."""

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from facade.resources.ids import patient_scope
-from facade.store.database import Database
+from facade.store.database import Database, Work
 from facade.store.resources import Prepared, Resources
 from facade.store.tables import Base
 
@@ -119,8 +119,8 @@ class TriageRecords:
         self._cipher = cipher
         self._resources = resources
 
-    async def keep(self, record: TriageRecord, written: Sequence[Prepared], shared: Sequence[Prepared] = ()) -> None:
-        """Keep a record and the resources of its answer, all or none; ``shared`` may be there already."""
+    async def keeping(self, record: TriageRecord, written: Sequence[Prepared]) -> Work[None]:
+        """Seal a record; return what keeps it with the resources of its answer, whose ids were made for them."""
         sealed = await self._cipher.seal(
             json.dumps(record.content).encode(), scope=_scope(record.ehr_id), aad=f"triage_record.sealed/{record.id}"
         )
@@ -129,9 +129,8 @@ class TriageRecords:
         async def work(session: AsyncSession) -> None:
             await self._database.insert_new(session, TriageRecordRow, row)
             await self._resources.add_new(session, written)
-            await self._resources.add_all(session, shared)
 
-        await self._database.write(work)
+        return work
 
     async def add_feedback(
         self, ehr_id: str, record_id: str, patient: str, feedback: TriageFeedback, written: Sequence[Prepared]
