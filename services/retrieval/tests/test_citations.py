@@ -60,6 +60,19 @@ async def test_a_passage_read_again_bears_the_last_day_that_its_version_has_by_n
     assert await index.quoted(found) is None
 
 
+@pytest.mark.parametrize("engine", ["opensearch"], indirect=True)
+async def test_a_row_that_was_changed_in_the_cluster_takes_its_whole_version_with_it(index, make):
+    await index.write([guideline(make), guideline(make, "guideline/y", "Something else.", version="2")])
+    await index.refresh()
+    found, other = await found_in(index), await found_in(index, "something else")
+    rows = [hit async for hit in index._cluster.rows(index._names.passages, {"term": {"version": "1"}})]
+    changed = next(hit for hit in rows if hit["_source"]["text"] != found.text)
+    body = {"doc": {"text": "Another text."}}
+    await index._cluster.client.update(index=index._names.passages, id=changed["_id"], body=body, refresh=True)
+    assert await index.quoted(found) is None
+    assert await index.quoted(other) == other
+
+
 async def test_what_was_changed_in_the_index_after_it_came_in_is_not_cited(index, make, capsys):
     other = "Colorectal cancer screening should begin at age 45 in most people."
     await index.write([guideline(make), guideline(make, "guideline/y", other)])
