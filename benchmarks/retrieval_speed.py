@@ -36,7 +36,6 @@ _ENCODER = _CHECKOUT / ".preceptor" / "cache" / "encoder"
 _SENTENCES, _MOVED = 6, 0.35
 _DAY = date(2026, 1, 1)
 _PASSAGES_A_DOCUMENT = 10
-_BATCH = 100
 _QUESTIONS = 150
 
 
@@ -148,8 +147,8 @@ async def grow(
     found, have = [], 0
     for size in sizes:
         began = time.perf_counter()
-        for _ in range((size - have) // (_PASSAGES_A_DOCUMENT * _BATCH)):
-            await index.write(list(itertools.islice(documents, _BATCH)))
+        for _ in range((size - have) // (_PASSAGES_A_DOCUMENT * index.batch)):
+            await index.write(list(itertools.islice(documents, index.batch)))
         written_s = time.perf_counter() - began
         said(f"{engine}: {size:,} passages written in {written_s:.0f} s")
         began, made = time.perf_counter(), 0
