@@ -29,8 +29,8 @@ _SPEED = (
     "little, and are given, not computed. Processor: the time of the client's process, for the embedded engine that of",
     "the whole search. Narrowed: one kind, two publishers of fifty. Words alone: tantivy without the rest, the peer.",
     "Ingested: passages in documents of ten, as many at once as an ingestion writes, without their vectors. Found: the",
-    "refresh after all that came. New version: from its writing until it is found. Opened: by another process, from the",
-    "file until it answers. MB: of that process, once opened / at most; for OpenSearch of the node.",
+    "refresh after all that came. New version: from its writing until it is found. Opened: by another process, from",
+    "the file until it answers. MB: of that process, once opened / at most; for OpenSearch of the node.",
 )
 
 
