@@ -222,14 +222,15 @@ def _labels(halves: Mapping[bool, Half]) -> str:
         (
             "## Pairs in label text",
             "",
-            "The NLM's corpus of 122 cardiovascular labels (2014): the text alone goes into an index of its own, with "
-            "no other source, and each distinct pair that annotators marked in a label is asked of it. Found means "
-            "that this very label is cited, for each ingredient meant and for up to three members of a class. Labels "
-            "of one first substance are all in one half. The words for classes and the rules were written with the one half "
-            "and with openFDA's labels; of the other half the names of the labels' own drugs were looked at, its total "
-            "now and then, and once the words missed in it: nothing was written for them. Baseline: the narrow grammar alone (bans that fill a "
-            "sentence). Precision: of the pairs that annotators looked at and the text is read to state, those marked "
-            "as stated; what is read widely never interrupts.",
+            "The NLM's corpus of 122 cardiovascular labels (2014): the text alone goes into an index of its own, "
+            "with no other source, and each distinct pair that annotators marked in a label is asked of it. Found "
+            "means that this very label is cited, for each ingredient meant and for up to three members of a "
+            "class. Labels of one first substance are all in one half. The words for classes and the rules were "
+            "written with the one half and with openFDA's labels; of the other half the names of the labels' own "
+            "drugs were looked at, its total now and then, and once the words missed in it: nothing was written "
+            "for them. Baseline: the narrow grammar alone (bans that fill a sentence). Precision: of the pairs "
+            "that annotators looked at and the text is read to state, those marked as stated; what is read widely "
+            "never interrupts.",
             "",
             "| half | labels | pairs | found | of pairs whose words are known | baseline | precision |",
             "| --- | --- | --- | --- | --- | --- | --- |",

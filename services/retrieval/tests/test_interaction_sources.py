@@ -5,6 +5,7 @@ import json
 import pytest
 from retrieval.importers.ansm_english import AnsmEnglish
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
+from retrieval.importers.nlm_corpus import NlmLabelTexts, NlmMarkedPairs
 from retrieval.importers.records import RecordRefused
 from retrieval.interaction_severity import LEVELS, level_of, strictest
 from service_contracts.evidence import Severity
@@ -273,3 +274,67 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
     (tmp_path / "ndfrt.csv").write_text("a,b\n1,2\n")
     with pytest.raises(RecordRefused, match="columns"):
         read(NdfRtPairs(), tmp_path)
+
+
+# The NLM's corpus
+
+
+def corpus(folder, text, *pairs, brand="Testor", generic="testadrine"):
+    """Write one label of the corpus: its text, and a sentence for each pair (first, second, kind, marked)."""
+    sentences = "".join(
+        f'<sentence id="s{number}" text="{first} and {second}."><entity id="e{number}a" text="{first}" type="Drug"/>'
+        f'<entity id="e{number}b" text="{second}" type="Drug"/>'
+        f'<pair ddi="{marked}" e1="e{number}a" e2="e{number}b" type="{kind}"/></sentence>'
+        for number, (first, second, kind, marked) in enumerate(pairs)
+    )
+    (folder / "one.xml").write_text(
+        f'<document setID="set-1"><labelDrug name="{brand}"/><generic name="{generic}"/>{sentences}</document>'
+    )
+    (folder / "one.txt").write_text(text)
+
+
+def test_marked_pairs_are_facts_where_both_sides_are_known(tmp_path):
+    corpus(
+        tmp_path,
+        "Text.",
+        ("TESTOR", "warfarin", "Caution_Interaction", "true"),
+        ("NSAIDs", "testadrine", "Increase_Interaction", "true"),
+        ("testadrine", "these agents", "Specific_Interaction", "true"),
+        ("testadrine", "digoxin", "", "false"),
+    )
+    facts, _, refused = read(NlmMarkedPairs(frozenset({"warfarin", "digoxin"})), tmp_path)
+    assert pairs(facts) == {("testadrine", "warfarin", "moderate"), ("class:nsaid", "testadrine", "low")}
+    assert refused == []
+    assert {fact.source.identifier for fact in facts} == {"nlm-cv-ddi:set-1"}
+
+
+def test_the_text_of_the_corpus_is_read_without_its_marks(tmp_path):
+    text = "TESTOR tablets\n\n7 DRUG INTERACTIONS\n\n<item>\n<item>Avoid use of Testor with warfarin.\n"
+    corpus(tmp_path, text, ("TESTOR", "digoxin", "Caution_Interaction", "true"))
+    facts, names, _ = read(NlmLabelTexts(frozenset({"warfarin", "digoxin"})), tmp_path)
+    assert pairs(facts) == {("testadrine", "warfarin", "moderate")}
+    (fact,) = facts
+    assert (fact.statement, fact.source.identifier) == ("Avoid use of Testor with warfarin.", "set-1")
+    assert ("testor", ("testadrine",)) in [(one.name, one.ingredients) for one in names]
+
+
+@pytest.mark.parametrize(
+    ("marks", "reason"),
+    [
+        ("<!DOCTYPE x><document setID='1'/>", "DTD or entities"),
+        ("<document setID='1'>", "not well-formed XML"),
+        ("<other/>", "not a document of the corpus"),
+    ],
+)
+def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path, marks, reason):
+    corpus(tmp_path, "Text.")
+    (tmp_path / "one.xml").write_text(marks)
+    ((_, said),) = read(NlmMarkedPairs(), tmp_path)[2]
+    assert reason in said
+
+
+def test_marks_without_their_text_are_refused(tmp_path):
+    corpus(tmp_path, "Text.")
+    (tmp_path / "one.txt").unlink()
+    ((_, said),) = read(NlmLabelTexts(), tmp_path)[2]
+    assert "cannot be read" in said
