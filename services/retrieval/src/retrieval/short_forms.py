@@ -40,15 +40,17 @@ COMMON = {
     "UTI": "urinary tract infection",
     "VTE": "venous thromboembolism",
 }
-_EXPLAINED = re.compile(r"((?:\w+[ -]){2,7})\(([A-Z]{2,7})s?\)")
+_FORM = re.compile(r"\(([A-Z]{2,7})s?\)")
+_BEFORE = 120
 
 
 def explained(texts: Iterable[str]) -> dict[str, str]:
     """Return the short forms that texts explain, each with the words before it that begin and hold its letters."""
     found: dict[str, str] = {}
     for text in texts:
-        for before, form in _EXPLAINED.findall(text):
-            words = re.findall(r"\w+", before)
+        for place in _FORM.finditer(text):
+            form = place[1]
+            words = re.findall(r"\w+", text[max(0, place.start() - _BEFORE) : place.start()].rpartition(". ")[2])
             for count in range(min(len(form), len(words)), 1, -1):
                 spelt = words[-count:]
                 if spelt[0][0].upper() == form[0] and _holds(" ".join(spelt).upper(), form):
