@@ -68,7 +68,7 @@ class Speed:
             memory = f"{self.opening.memory_mb:,} / {self.opening.most_memory_mb:,}"
         return (
             f"| {self.engine} | {self.passages:,} | {times} | {self.ingested_per_s:,.0f} | {self.vectors_per_s:,.0f}"
-            f" | {self.ready_s:.1f} | {self.new_version_s:.1f} | {opened} | {memory} |"
+            f" | {self.ready_s:.1f} | {self.new_version_s:.2f} | {opened} | {memory} |"
         )
 
 
@@ -168,6 +168,9 @@ async def grow(
         began = time.perf_counter()
         await index.write([material.document(0, "guideline", "2")])
         await index.refresh()
+        newest = PassageQuery(text=material.questions[0], version="2", as_of=_DAY, budget_ms=60_000)
+        if not await index.passages(newest):
+            raise RuntimeError("the new version was not found")
         speed.new_version_s = time.perf_counter() - began
         if memory_of is not None:
             speed.memory_mb = await memory_of()
