@@ -23,6 +23,7 @@ _LEAST_RUN = 32
 # A planted vector is there: no other one makes it worse.
 _ENOUGH = 0.999
 _LARGEST = 2.0
+_NOTHING, _GAP = 1e-7, 8
 _FORMATS = tuple((kind, shift) for kind in ("<f2", "<f4", ">f2", ">f4") for shift in range(int(kind[-1])))
 
 
@@ -91,13 +92,29 @@ def _number_runs(content: bytes) -> Iterator[NDArray[np.float64]]:
         width = int(kind[-1])
         numbers = np.frombuffer(content[shift : shift + (len(content) - shift) // width * width], kind)
         with np.errstate(all="ignore"):
-            plausible = (np.abs(numbers) <= _LARGEST) & (np.abs(numbers) > 1e-7)
-        # A number may be zero; many in a row are a gap.
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], plausible, [False]]).astype(np.int8)))
+            size = np.abs(numbers)
+            plausible = (size <= _LARGEST) & ~_gaps(size <= _NOTHING)
+        edges = _edges(plausible)
         starts, ends = edges[::2], edges[1::2]
         long = ends - starts >= _LEAST_RUN
         for start, end in zip(starts[long], ends[long], strict=True):
             yield numbers[start:end].astype(np.float64)
+
+
+def _gaps(nothing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where nothing stands many times in a row: one number of a vector may be zero, many are what is unused."""
+    edges = _edges(nothing)
+    lengths = edges[1::2] - edges[::2]
+    gaps = np.zeros(len(nothing) + 1, np.int8)
+    long = lengths >= _GAP
+    gaps[edges[::2][long]] += 1
+    gaps[edges[1::2][long]] -= 1
+    return np.cumsum(gaps[:-1]) > 0
+
+
+def _edges(where: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return where runs begin and end, in turn."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
 
 
 def _cosine(numbers: NDArray[np.float64], vectors: NDArray[np.float32]) -> float:
