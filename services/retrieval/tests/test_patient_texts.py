@@ -140,6 +140,9 @@ async def test_bytes_on_disk_hold_no_planted_sentence_and_no_vector(engine, text
     assert [word for word in words if word in lowered] == []
     sentences = [sentence(patient, place).encode() for patient in range(PATIENTS) for place in range(EACH)]
     assert len(sentences) == 1000 and not any(one in content for one in sentences)
+    # Four words that stand in one sentence only, of each.
+    runs = [b" ".join(one.lower().split()[:4]) for one in sentences]
+    assert len({*runs}) == 1000 and not any(run in lowered for run in runs)
     for vector in WordVectors().encode([sentence(0, 0), sentence(7, 3), sentence(19, 49)]):
         assert most_alike(content[:4_000_000], vector) < 0.3
 
