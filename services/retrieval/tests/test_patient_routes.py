@@ -1,9 +1,10 @@
 """Texts about patients over HTTP: kept, found and forgotten by our own services only, and never written down."""
 
 import asyncio
+import warnings
 
 import pytest
-from litestar.testing import TestClient
+from litestar.testing import AsyncTestClient, TestClient
 from retrieval.embedded_index import open_embedded_index
 from retrieval.engines import open_texts
 from retrieval.index import IndexUnavailable
@@ -180,3 +181,30 @@ def test_rows_without_a_key_are_unreadable_and_never_a_patient_without_texts(ser
     del secrets._fields[place]
     answer = client.post("/v1/patient-passages", json={"patient": ONE, "text": "x", "budget_ms": 9_000}, headers=TOKEN)
     assert (answer.status_code, answer.json()["code"]) == (503, "patient-texts-unreadable")
+
+
+@pytest.mark.parametrize(("setting", "status"), [("true", 200), (None, 404)])
+async def test_a_replica_serves_them_where_its_setting_says_so(tmp_path, monkeypatch, secrets, setting, status):
+    with warnings.catch_warnings():
+        # What Ray does as it is imported.
+        warnings.simplefilter("ignore")
+        from retrieval import deployment
+    monkeypatch.setenv("PRECEPTOR_RETRIEVAL_INDEX_DIR", str(tmp_path / "index"))
+    if setting is not None:
+        monkeypatch.setenv("PRECEPTOR_RETRIEVAL_PATIENT_TEXTS", setting)
+    monkeypatch.setattr(deployment, "VaultSettings", lambda: None)
+    monkeypatch.setattr(deployment, "connect_secret_store", lambda _: secrets)
+    await secrets.write("services/token", {"token": "t" * 40})
+    replica = deployment.Retrieval.__new__(deployment.Retrieval)
+    await replica.__init__()
+    try:
+        async with AsyncTestClient(replica.__serve_build_asgi_app__()) as client:
+            answer = await client.post(
+                "/v1/patient-texts/forget",
+                json={"patient": ONE, "budget_ms": 9_000},
+                headers={"Authorization": f"Bearer {'t' * 40}"},
+            )
+            assert answer.status_code == status
+    finally:
+        replica._running.cancel()
+        await asyncio.gather(replica._running, return_exceptions=True)
