@@ -33,6 +33,7 @@ __all__ = ["run"]
 
 _ENCODER = KEPT.parent / "encoder"
 _LISTS = ("tried", "asked", "fresh")
+_WITHOUT = ("unanswerable", "near")
 console = Console(stderr=True)
 
 
@@ -52,11 +53,11 @@ async def _measure(scratch: Path, encoder: Encoder) -> str:
         async with served(index) as service:
             await bring_in(index, folder)
             asked = {name: listed[name] for name in (*_LISTS, "adversarial")}
-            asked["unanswerable"] = [{"ask": one} for one in listed["unanswerable"]]
+            asked |= {name: [{"ask": one} for one in listed[name]] for name in _WITHOUT}
             await embedded(index, encoder, "guideline", [one["ask"] for name in asked for one in asked[name]])
             counts = await index.counts()
             found = {name: await judged(service, index, asked[name]) for name in asked}
-            first = await _first_found(index, asked["asked"], asked["unanswerable"])
+            first = await _first_found(index, asked["asked"], [one for name in _WITHOUT for one in asked[name]])
             lines += _guidelines(found, counts, first)
     console.print("guidelines done")
     with unpacked() as folder:
@@ -97,8 +98,6 @@ def _query(text: str) -> PassageQuery:
 def _guidelines(found: dict[str, list[Asked]], counts: dict[str, int], first: tuple[int, int]) -> list[str]:
     every = [one for name in found for one in found[name]]
     sentences = sum(len(one.answer.sentences) for one in every)
-    unanswerable = found["unanswerable"]
-    none = sum(not one.answer.sentences for one in unanswerable)
     lines = [
         "## Guidelines",
         "",
@@ -126,26 +125,42 @@ def _guidelines(found: dict[str, list[Asked]], counts: dict[str, int], first: tu
         lines.append(f"| **{name}** | all | {NEWER_DAY} | {len(newer)} | {_outcomes(newer)} |")
     right = sum(one.right for one in found["asked"] if one.day == NEWER_DAY)
     total = sum(one.day == NEWER_DAY for one in found["asked"])
+    older = [one for one in found["asked"] if one.day == OLDER_EDITION]
     lines += [
         "",
         f"* `asked`, newer day: {share(right, total)}.",
+        f"* `asked`, older day: {sum(one.right for one in older)} of {len(older)} right, of them"
+        f" {sum(one.right and not one.answer.sentences for one in older)} by abstaining where the list expects it.",
         f"* Simplest baseline, the first passage found is the answer: right {first[0]} of {total}, and an answer to"
-        f" {first[1]} of {len(unanswerable)} questions that have none.",
+        f" {first[1]} of {sum(len(found[name]) for name in _WITHOUT)} questions that have none.",
         f"* Sentences cited in all answers: {sentences}; not word for word in the version they name:"
         f" {sum(one.unsupported for one in every)}; of a version not in force on the day:"
         f" {sum(one.other_version for one in every)}.",
-        f"* Questions without an answer in these documents: abstained on {share(none, len(unanswerable))}.",
+        *(
+            f"* Questions without an answer in these documents, {_ABOUT[name]}: {_none(found[name])}"
+            for name in _WITHOUT
+        ),
         "",
         "| adversarial question | it is | what happens |",
         "| --- | --- | --- |",
         *(f"| {one.question} | {one.about} | {_what(one)} |" for one in found["adversarial"]),
         "",
-        "A negated question is answered with the recommendation as it stands: the sentence says which way it goes.",
+        "A negated question is answered with the recommendation as it stands: the sentence says which way it goes. This"
+        " list was looked at while the rule was made; those without answers were asked once.",
         "",
     ]
     wrong = [one for name in _LISTS for one in found[name] if not one.right]
     lines += ["Not right:", "", *(f"* ({one.day}) {one.question} {_what(one)}" for one in wrong), ""]
     return lines
+
+
+_ABOUT = {"unanswerable": "on other things", "near": "in the words of these documents"}
+
+
+def _none(asked: Sequence[Asked]) -> str:
+    answered = [one for one in asked if one.answer.sentences]
+    told = "; ".join(f"{one.question} {_what(one)}" for one in answered)
+    return f"abstained on {share(len(asked) - len(answered), len(asked))}.{' Answered: ' if told else ''}{told}"
 
 
 def _outcomes(part: Sequence[Asked]) -> str:

@@ -138,7 +138,7 @@ async def _entry(operation: FormularyOperation, item: _Item, day: date) -> list[
     body = json.dumps({"resourceType": "Parameters", "parameter": given}).encode()
     inputs = read_parameters(definition("formulary"), body)
     prepared = await operation.prepare(cast(Call, None), inputs)
-    answer = await prepared.run(Deadline(prepared.budget_ms))
+    answer = (await prepared.run(Deadline(prepared.budget_ms))).resource
     entries = [part["part"] for part in answer["parameter"] if part["name"] == "entry"]
     own = [entry for entry in entries if _code(entry) == item.code]
     return own[0] if len(own) == 1 == len(entries) else None
