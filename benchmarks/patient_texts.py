@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 from preceptor.openbao.running import RunningOpenBao, running_openbao
@@ -148,14 +149,14 @@ async def _opensearch(work: _Work, running: RunningOpenSearch, scratch: Path, se
     await _measure(work, engine, open_index, open_sealed)
     with node.client() as admin:
         assert query_text_leaks(admin) == [], "the node would keep the text of queries"
+        sealed = _folders(node, admin, "/preceptor-patients-*")
+    running.kill()
+    engine.looks.append(("index of patients as a power cut leaves it, translog full", work.look(*sealed)))
+    running.start_again()
+    with node.client() as admin:
         admin.post("/_flush").raise_for_status()
+        plain = _folders(node, admin, "/preceptor-*-plain*")
         found = admin.get("/preceptor-*-plain*/_settings").raise_for_status().json()
-    plain = [
-        path
-        for one in found.values()
-        for path in (node.state_dir / "data").rglob(one["settings"]["index"]["uuid"])
-        if path.is_dir()
-    ]
     # A node that runs replaces its files under the eyes of who looks at them.
     running.stop()
     engine.looks.append(("control: the same in an index in plain text", work.look(*plain)))
@@ -177,6 +178,13 @@ async def _opensearch(work: _Work, running: RunningOpenSearch, scratch: Path, se
     running.start_again()
     await _opened_again(work, engine, open_sealed, "a copy of the data from before, under a node of its own")
     return engine
+
+
+def _folders(node: OpenSearchNode, admin: httpx.Client, indices: str) -> list[Path]:
+    """Return the folders of indices, each with its segments and its translog."""
+    found = admin.get(f"{indices}/_settings").raise_for_status().json()
+    names = {one["settings"]["index"]["uuid"] for one in found.values()}
+    return [path for path in (node.state_dir / "data").rglob("*") if path.name in names and path.is_dir()]
 
 
 async def _measure(
