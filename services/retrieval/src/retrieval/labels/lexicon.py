@@ -87,7 +87,7 @@ class Mention:
 
 
 class Lexicon:
-    """Ingredient names that are recognised in sentences, beside those of the starter table and the words for classes."""
+    """Ingredient names recognised in sentences, beside those of the starter table and the words for classes."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._entries: dict[tuple[str, ...], str] = {}
