@@ -126,6 +126,7 @@ class Operations:
                 prepared = await self._prepared(call, spec, body, arrived)
                 patient = prepared.patient
                 answer, keep = await use(prepared)
+                await self.auditor.operation(call, f"${name}", patient, beside=keep)
         except FhirError as error:
             await self.auditor.operation(call, f"${name}", patient, outcome="4" if error.status < 500 else "8")
             raise
@@ -133,7 +134,6 @@ class Operations:
             log(LogCode.REQUEST_FAILED, stage=name, error_type=type(error).__name__)
             await self.auditor.operation(call, f"${name}", patient, outcome="8")
             raise ServiceUnavailable("The request cannot be served now.") from None
-        await self.auditor.operation(call, f"${name}", patient, beside=keep)
         return answer
 
     @asynccontextmanager
