@@ -154,6 +154,7 @@ def bulk(labels):
         ("a.json", b"\n\t" + json.dumps([label(1), label(2)]).encode()),
         ("a.jsonl.gz", gzip.compress(b"\n".join(json.dumps(label(n)).encode() for n in (1, 2)))),
     ],
+    ids=["zip", "json", "gzip", "list", "lines"],
 )
 def test_openfda_s_labels_are_read_in_each_shape_of_the_download(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
@@ -174,6 +175,7 @@ def test_openfda_s_labels_are_read_in_each_shape_of_the_download(tmp_path, name,
         ("a.json", b"\xff\xfe{\0}\0", "not JSON"),
         ("a.jsonl.gz", gzip.compress(b"{}\n" * 9)[:-9], "damaged or cut off"),
     ],
+    ids=["no-zip", "cut-off", "swells", "numbers", "nested", "a-number", "utf-16", "gzip-cut-off"],
 )
 def test_a_download_that_is_damaged_or_hostile_is_refused(tmp_path, name, data, why):
     (tmp_path / name).write_bytes(data)

@@ -179,6 +179,18 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
         (gzip.compress(b"\0" * 40_000_000), "swells"),
         (gzip.compress(b"<s>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</s>"), "not well-formed"),
     ],
+    ids=[
+        "entity-bomb",
+        "entity-of-a-file",
+        "cut-off",
+        "cut-off-in-an-article",
+        "no-gzip",
+        "plain",
+        "unbalanced",
+        "empty",
+        "gzip-bomb",
+        "deep",
+    ],
 )
 def test_hostile_and_damaged_files_are_refused_in_a_sentence(tmp_path, content, why):
     path = tmp_path / "pubmed26n0002.xml.gz"
