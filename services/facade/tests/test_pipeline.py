@@ -114,7 +114,8 @@ async def test_a_page_and_an_event_that_come_together_watch_one_drafting(
     async def watch():
         return [event async for event in facade.drafting.stream("sandbox", encounter, new_request_id)]
 
-    first, second, _ = await asyncio.gather(watch(), watch(), ward.discharge(encounter))
+    await ward.discharge(encounter)
+    first, second = await asyncio.gather(watch(), watch())
     assert [event.event for event in first] == ["sentence", "sentence", "finished"]
     assert second == first
     await eventually(facade.inbox.queue.counts, lambda found: found.get("done") and not found.get("pending"))

@@ -193,6 +193,7 @@ async def test_a_replica_serves_them_where_its_setting_says_so(tmp_path, monkeyp
     if setting is not None:
         monkeypatch.setenv("PRECEPTOR_RETRIEVAL_PATIENT_TEXTS", setting)
     monkeypatch.setattr(deployment, "VaultSettings", lambda: None)
+    monkeypatch.setattr(deployment, "configure_logging", lambda _: None)  # it would hold for every later test
     monkeypatch.setattr(deployment, "connect_secret_store", lambda _: secrets)
     await secrets.write("services/token", {"token": "t" * 40})
     replica = deployment.Retrieval.__new__(deployment.Retrieval)
