@@ -21,6 +21,7 @@ from preceptor.demo.document import ShownDocument, read_document
 from preceptor.suite.background import BackgroundSuite
 from preceptor.suite.environments import process_environment, service_environment
 from service_contracts.evidence import EvidenceQuery, FactKind, FormularyStatus, Subject, SubjectKind
+from service_contracts.quantity import Coding
 from service_contracts.reconciliation import Claim, ClaimKind, ReconciledDocument, ReconcileRequest, Verdict
 from service_runtime.service_auth import ServiceAuth
 
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.suite
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 PLAN = "Formulary-10207VA0380001"
+IVABRADINE = "1649493"
+"""The tablet of 7.5 mg: what a label says of a dose holds for its own products."""
 SHIPPED = date(2022, 6, 15)
 """A day in the only year for which the formularies hold."""
 
@@ -71,9 +74,9 @@ async def http(suite: BackgroundSuite) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def served(ingested: None, http: httpx.AsyncClient, until: Any) -> None:
     """Wait until the replica has read what was ingested; it does so by itself, without a restart."""
-    query = EvidenceQuery(
-        subjects=(Subject(kind=SubjectKind.DRUG, text="ivabradine"),), as_of=SHIPPED, plan=PLAN, budget_ms=1_000
-    )
+    ordered = Coding(system=RXNORM, code=IVABRADINE)
+    subject = Subject(kind=SubjectKind.DRUG, text="ivabradine 7.5 MG Oral Tablet", codes=(ordered,))
+    query = EvidenceQuery(subjects=(subject,), as_of=SHIPPED, plan=PLAN, budget_ms=1_000)
 
     async def known() -> bool:
         answer = await http.post("/retrieval/v1/evidence", content=query.model_dump_json())
@@ -136,7 +139,7 @@ def stay(orders: Iterable[dict[str, Any]]) -> StayResources:
 ORDERS = (
     order(1, "apixaban 5 MG Oral Tablet [Eliquis]", "1364447", 5, 2),
     order(2, "oxycodone hydrochloride 5 MG Oral Tablet", "1049621", 5, 4),
-    order(3, "ivabradine 7.5 MG Oral Tablet", None, 15, 2),
+    order(3, "ivabradine 7.5 MG Oral Tablet", IVABRADINE, 15, 2),
     order(4, "lisinopril 10 MG Oral Tablet", None, 10, 1),
 )
 

@@ -1,7 +1,7 @@
 """One document under review: what it states, linked with the chart and the evidence."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service_contracts.chart import Chart, ChartMedication, MedicationChange
 from service_contracts.drafts import SectionKey
@@ -131,6 +131,11 @@ def _link(
     if order is not None and resolved.reason is not None:
         by_order = knowledge.resolve(SubjectKind.DRUG, order.name)
         resolved = by_order if by_order.reason is None or resolved.reason is NotCheckedReason.UNRESOLVED else resolved
+    elif order is not None:
+        # The draft names the ingredient, the order the product: what is stated for products is found by the latter.
+        by_order = knowledge.resolve(SubjectKind.DRUG, order.name)
+        if set(by_order.ingredients) == set(resolved.ingredients):
+            resolved = replace(resolved, fact_ids=resolved.fact_ids | by_order.fact_ids)
     unknown = resolved.reason is NotCheckedReason.UNRESOLVED
     if order is None and not statement.certain and (unknown or statement.action is Action.STOP):
         # Only the grammar said this is a medicine, and retrieval, which was asked, knows none of that name;
