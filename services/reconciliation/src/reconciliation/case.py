@@ -128,14 +128,15 @@ def _link(
 ) -> DraftedDrug | None:
     resolved = knowledge.resolve(SubjectKind.DRUG, *_spellings(statement))
     order = _order(chart, sentence, statement, resolved, knowledge, before)
-    if order is not None and resolved.reason is not None:
+    if order is not None:
         by_order = knowledge.resolve(SubjectKind.DRUG, order.name)
-        resolved = by_order if by_order.reason is None or resolved.reason is NotCheckedReason.UNRESOLVED else resolved
-    elif order is not None:
-        # The draft names the ingredient, the order the product: what is stated for products is found by the latter.
-        by_order = knowledge.resolve(SubjectKind.DRUG, order.name)
-        if set(by_order.ingredients) == set(resolved.ingredients):
+        if resolved.reason is None and set(by_order.ingredients) == set(resolved.ingredients):
+            # The draft names the ingredient, the order the product: what is stated for products is found by the latter.
             resolved = replace(resolved, fact_ids=resolved.fact_ids | by_order.fact_ids)
+        elif resolved.reason is not None and (
+            by_order.reason is None or resolved.reason is NotCheckedReason.UNRESOLVED
+        ):
+            resolved = by_order
     unknown = resolved.reason is NotCheckedReason.UNRESOLVED
     if order is None and not statement.certain and (unknown or statement.action is Action.STOP):
         # Only the grammar said this is a medicine, and retrieval, which was asked, knows none of that name;

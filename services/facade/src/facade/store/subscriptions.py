@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Update, false, select, update
+from sqlalchemy import ColumnElement, Update, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.store.database import Database
@@ -125,8 +125,9 @@ class Subscriptions:
         self, ehr_id: str, subscription: str, until: datetime, *, unless: ColumnElement[bool] | None = None
     ) -> None:
         """Remember that everything up to ``until`` has been searched for and stored; ``unless`` is looked at then."""
-        later = SubscriptionRow.since < until
-        statement = _update(ehr_id, subscription).where(later, ~(false() if unless is None else unless))
+        statement = _update(ehr_id, subscription).where(SubscriptionRow.since < until)
+        if unless is not None:
+            statement = statement.where(~unless)
         async with self._database.session() as session:
             await session.execute(statement.values(since=until))
 
