@@ -18,6 +18,7 @@ from service_contracts.evidence import Fact, Interaction, Severity, Source
 from retrieval.documents import DrugName, IngestedDocument
 from retrieval.drug_names import CLASS_PREFIX, ingredient_names
 from retrieval.importers.records import Record, RecordRefused, read_limited
+from retrieval.importers.whole_xml import wary_parser
 from retrieval.interaction_severity import Level, level_of, plain
 
 __all__ = ["AnsmEnglish"]
@@ -138,16 +139,12 @@ def _elements(path: Path, tag: str, wrong: list[tuple[str, str]]) -> Iterator[tu
         line += text.count("\n", counted, match.start())
         counted = match.start()
         try:
-            yield line, etree.fromstring(match[0].encode(), _parser())
+            yield line, etree.fromstring(match[0].encode(), wary_parser())
         except etree.XMLSyntaxError as error:
             wrong.append((f"{path.name}:{line + error.lineno - 1}", f"not well-formed XML ({_said(error, line)})"))
-            kept = etree.fromstring(match[0].encode(), _parser(recover=True))
+            kept = etree.fromstring(match[0].encode(), wary_parser(recover=True))
             if kept is not None:
                 yield line, kept
-
-
-def _parser(*, recover: bool = False) -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover)
 
 
 def _said(error: etree.XMLSyntaxError, line: int) -> str:

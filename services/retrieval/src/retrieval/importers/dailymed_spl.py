@@ -18,6 +18,7 @@ from lxml import etree
 from retrieval.documents import IngestedDocument
 from retrieval.importers.records import Record, RecordRefused, read_limited
 from retrieval.importers.streams import member_bytes, members, open_zip
+from retrieval.importers.whole_xml import xml_root
 from retrieval.labels.document import label_document, substance_names
 from retrieval.labels.interactions import Lexicon
 from retrieval.labels.text import LabelText
@@ -91,13 +92,7 @@ class DailyMedLabels:
 
 def parse_spl(data: bytes) -> LabelText:
     """Return the label in one SPL document; raise ``RecordRefused`` for anything else."""
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise RecordRefused("XML with a DTD or entities is refused")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise RecordRefused(f"not well-formed XML (line {error.lineno})") from None
+    root = xml_root(data)
     if etree.QName(root).localname != "document" or etree.QName(root).namespace != _NS["v"]:
         raise RecordRefused("not an SPL document")
     kind = root.find("v:code", _NS)

@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lxml import etree
 from service_contracts.evidence import Fact, Interaction, Source
 
 from retrieval.documents import DrugName, IngestedDocument
 from retrieval.drug_names import ingredient_names
 from retrieval.importers.records import Record, RecordRefused, read_limited
+from retrieval.importers.whole_xml import xml_root
 from retrieval.interaction_severity import level_of
 from retrieval.labels.document import label_document
 from retrieval.labels.interactions import Lexicon, spoken_sides
@@ -143,14 +143,7 @@ def stated_pairs(root: Any) -> list[StatedPair]:
 
 
 def _root(path: Path) -> Any:
-    data = read_limited(path, _MAX_BYTES)
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise RecordRefused("XML with a DTD or entities is refused")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise RecordRefused(f"not well-formed XML (line {error.lineno})") from None
+    root = xml_root(read_limited(path, _MAX_BYTES))
     if root.tag != "document" or not root.get("setID"):
         raise RecordRefused("not a document of the corpus")
     return root
