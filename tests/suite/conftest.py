@@ -14,7 +14,9 @@ from preceptor.suite.leftovers import find_leftovers
 
 @pytest.fixture(scope="session")
 def suite() -> Iterator[BackgroundSuite]:
-    with TemporaryDirectory(prefix="preceptor-") as folder:
+    """The running suite. What it drafts in 5 s is for the benchmarks to say: here a slow machine has time."""
+    with TemporaryDirectory(prefix="preceptor-") as folder, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PRECEPTOR_FACADE_DRAFTING_BUDGET_MS", "30000")
         settings = settings_on_free_ports(Path(folder) / "suite")
         with background_suite(settings, Path(folder) / "output.txt") as running:
             yield running

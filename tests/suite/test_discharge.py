@@ -36,8 +36,7 @@ async def test_a_discharge_becomes_a_document(ehr: EhrAccess) -> None:
 
 async def test_the_demonstration_has_a_true_flag_of_each_kind(suite: BackgroundSuite, ehr: EhrAccess) -> None:
     document = await discharged(ehr, DEMONSTRATION_ENCOUNTER)
-    late = [note for note in document.notes if "the time ran out" in note]
-    assert not late, "this machine was too busy to draft within the deadline, and the document says so"
+    assert not [note for note in document.notes if "the time ran out" in note]
     flags = {flag.kind: flag for flag in document.flags}
     assert {"dose", "interaction", "activity", "follow-up"} <= flags.keys()
     for kind in ("dose", "interaction", "activity", "follow-up"):

@@ -152,6 +152,7 @@ def build_container(settings: FacadeSettings, secrets: SecretStore) -> Container
         results=results,
         public_base_url=settings.public_base_url,
         written_back=written_back,
+        budget_ms=settings.drafting_budget_ms,
     )
     return Container(
         settings=settings,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from service_contracts.tasks import task
 
 from facade.ehr.origins import registered_url
 
@@ -19,7 +20,8 @@ class FacadeSettings(BaseSettings):
     same name. ``database_url`` is an async SQLAlchemy URL (``sqlite+aiosqlite:///...`` or
     ``postgresql+asyncpg://...``) and holds no password: PostgreSQL's is in the secret store at
     ``facade/database``. ``reconciliation_url``, ``retrieval_url`` and ``triage_url`` are the applications' route
-    prefixes; without ``triage_url`` there is no triage.
+    prefixes; without ``triage_url`` there is no triage. ``drafting_budget_ms`` is the deadline of one document, and
+    what it cuts off is said in the document: a machine that drafts slowly may want more than the task's own.
     """
 
     model_config = SettingsConfigDict(env_prefix="PRECEPTOR_FACADE_", extra="forbid", frozen=True)
@@ -49,6 +51,7 @@ class FacadeSettings(BaseSettings):
 
     ehr_timeout_s: float = 5.0
     ehr_connections: int = 20
+    drafting_budget_ms: int = Field(default=task("discharge-instructions").budget_ms, ge=1_000, le=30_000)
     reconciliation_grace_ms: int = 1_500
     readiness_timeout_s: float = 2.0
     body_max_bytes: int = 1_048_576

@@ -46,7 +46,7 @@ _PAGE = "clinician's page"
 
 
 class Drafting:
-    """Makes documents."""
+    """Makes documents, each within ``budget_ms``."""
 
     def __init__(
         self,
@@ -61,12 +61,14 @@ class Drafting:
         results: Results,
         public_base_url: str,
         written_back: asyncio.Event,
+        budget_ms: int = TASK.budget_ms,
     ) -> None:
         self._ehrs = ehrs
         self._connections = connections
         self._reconciliation = reconciliation
         self._documents = documents
         self._inbox = inbox
+        self._budget_ms = budget_ms
         self._kept = DraftKeeping(
             database=database,
             documents=documents,
@@ -172,9 +174,9 @@ class Drafting:
         self, run: Run, ehr: Ehr, encounter: str, request_id: str, former: StoredDocument | None
     ) -> StoredDocument:
         accept_request_id(request_id)
-        deadline = Deadline(TASK.budget_ms)
+        deadline = Deadline(self._budget_ms)
         chart = await self._gather(ehr, encounter)
-        gathered_ms = TASK.budget_ms - deadline.remaining_ms
+        gathered_ms = self._budget_ms - deadline.remaining_ms
         try:
             document = await self._reconcile(run, chart, deadline)
             stored = StoredDocument(
@@ -193,7 +195,7 @@ class Drafting:
             if former is None:
                 await self._kept.failure(ehr, encounter, chart, request_id, failure)
             raise
-        elapsed = TASK.budget_ms - deadline.remaining_ms
+        elapsed = self._budget_ms - deadline.remaining_ms
         log(LogCode.DOCUMENT_STAGE, ehr=ehr.id, stage="gather", elapsed_ms=gathered_ms)
         for timing in document.timings:
             log(LogCode.DOCUMENT_STAGE, ehr=ehr.id, stage=timing.stage, elapsed_ms=timing.elapsed_ms)
@@ -223,7 +225,7 @@ class Drafting:
 
     async def _reconcile(self, run: Run, chart: Chart, deadline: Deadline) -> ReconciledDocument:
         # A slow EHR must not leave so little that every attempt fails: half the budget is always drafting's.
-        budget_ms = max(deadline.remaining_ms, TASK.budget_ms // 2)
+        budget_ms = max(deadline.remaining_ms, self._budget_ms // 2)
         request = ReconcileRequest(task=TASK.name, chart=chart, budget_ms=budget_ms)
         async for event in self._reconciliation.reconcile(request):
             if isinstance(event, ReconciledDocument):
