@@ -11,19 +11,11 @@ import pytest
 from service_contracts.triage import MeasurementKind
 from triage.training.dataset import collect, hide_numbers, vary_phrases
 from triage.training.measures import area, bootstrap, calibration_error, quadratic_kappa
-from triage.training.nhamcs import VARIABLES, SurveyError, Tally, Visit, open_survey, read_visits
+from triage.training.nhamcs import SurveyError, Tally, open_survey, read_visits
 from triage.training.reasons import ReasonLabels, group_of
 
 from .conftest import SURVEY
-
-LABELS = ReasonLabels({10501: "Chest pain, soreness", 14150: "Shortness of breath (NOS)", 89970: 'Entry of "none"'})
-PLAIN: dict[str, Any] = {
-    **dict.fromkeys(VARIABLES, 0),
-    "AGE": 60, "AGEDAYS": -7, "SEX": 2, "ARREMS": 1, "AMBTRANSFER": 2, "RESIDNCE": 2, "IMMEDR": 2, "TEMPF": 1004,
-    "PULSE": 110, "RESPR": 22, "BPSYS": 150, "BPDIAS": 90, "POPCT": 94, "PAINSCALE": 7, "RFV1": 10501, "RFV2": 14150,
-    "RFV3": -9, "RFV4": -9, "RFV5": -9, "ADMIT": 1, "ADMITHOS": 1, "HDSTAT": 1, "CHF": 1, "DIABTYP2": 1, "REGION": 3,
-    "HOSPCODE": 12, "PATWT": 2480.5, "YEAR": 2018,
-}  # fmt: skip
+from .survey import LABELS, PLAIN, visits_of
 
 
 def test_a_stata_file_says_the_same_as_its_rows(tmp_path: Path) -> None:
@@ -31,11 +23,11 @@ def test_a_stata_file_says_the_same_as_its_rows(tmp_path: Path) -> None:
     changes = [{}, {"AGE": 3, "IMMEDR": 4, "RFV2": -9}, {"PULSE": 998}]
     file = tmp_path / "ed2018-stata.dta"
     file.write_bytes(_stata([{**PLAIN, **change} for change in changes]))
-    assert list(read_visits([file], LABELS, Tally())) == _visits(changes)
+    assert list(read_visits([file], LABELS, Tally())) == visits_of(changes)
     with zipfile.ZipFile(tmp_path / "ed2018-stata.zip", "w") as archive:
         archive.write(file, file.name)
     with open_survey(tmp_path / "ed2018-stata.zip") as files:
-        assert list(read_visits(files, LABELS, Tally())) == _visits(changes)
+        assert list(read_visits(files, LABELS, Tally())) == visits_of(changes)
 
 
 def _stata(rows: list[dict[str, Any]]) -> bytes:
@@ -49,7 +41,7 @@ def _stata(rows: list[dict[str, Any]]) -> bytes:
 
 
 def test_a_row_becomes_a_visit() -> None:
-    [visit] = _visits([{}])
+    [visit] = visits_of([{}])
     patient = visit.patient
     assert (patient.age_months, patient.sex, patient.ambulance, patient.came_from) == (
         720,
@@ -63,12 +55,6 @@ def test_a_row_becomes_a_visit() -> None:
     assert patient.conditions == {"heart-failure", "diabetes"}
     assert (visit.level, visit.critical, visit.hospitalised, visit.eligible) == (2, True, True, True)
     assert (visit.region, visit.year) == ("south", 2018)
-
-
-def _visits(changes: list[dict[str, Any]], tally: Tally | None = None) -> list[Visit]:
-    from triage.training.nhamcs import _visit
-
-    return [_visit({**PLAIN, **change}, LABELS, tally or Tally()) for change in changes]
 
 
 @pytest.mark.parametrize(
@@ -87,13 +73,13 @@ def _visits(changes: list[dict[str, Any]], tally: Tally | None = None) -> list[V
     ],
 )
 def test_codes_mean_what_the_documentation_says(change: dict[str, Any], attribute: str, value: object) -> None:
-    [visit] = _visits([change])
+    [visit] = visits_of([change])
     assert getattr(visit, attribute) == value
 
 
 def test_missing_is_missing_and_impossible_is_left_out_and_counted() -> None:
     tally = Tally()
-    [visit] = _visits([{"PULSE": 998, "TEMPF": -9, "BPDIAS": 160, "SEX": 9, "AGEDAYS": 10, "AGE": 0}], tally)
+    [visit] = visits_of([{"PULSE": 998, "TEMPF": -9, "BPDIAS": 160, "SEX": 9, "AGEDAYS": 10, "AGE": 0}], tally)
     assert MeasurementKind.PULSE not in visit.patient.values
     assert MeasurementKind.TEMPERATURE not in visit.patient.values
     assert MeasurementKind.DIASTOLIC not in visit.patient.values

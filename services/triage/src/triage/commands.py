@@ -29,6 +29,14 @@ def triage(
     seed: Annotated[int, typer.Option(help="Seed of the training and of the bootstrap.")] = 20,
     threads: Annotated[int, typer.Option(help="Threads to train with.")] = 1,
     repeats: Annotated[int, typer.Option(help="Bootstrap samples.")] = 1000,
+    input_program: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="CDC's SAS INPUT program of a fixed-width file (ed19inp.txt for ed2019) not beside it; repeatable.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Train the triage model on the years before the report year; the defaults make the one that is shipped."""
     # The number of threads decides the order of sums, and so the last digits; numpy reads it when it is imported.
@@ -43,7 +51,12 @@ def triage(
     from triage.transformers_engine import Recipe
 
     console = Console()
-    plan = TrainingPlan(report_year=report_year, repeats=repeats, recipe=Recipe(seed=seed, threads=threads))
+    plan = TrainingPlan(
+        report_year=report_year,
+        repeats=repeats,
+        programs=tuple(input_program or ()),
+        recipe=Recipe(seed=seed, threads=threads),
+    )
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),

@@ -1,15 +1,11 @@
-"""Imports the emergency visits of NHAMCS from the files that CDC publishes (SAS, Stata, SPSS), or from Parquet copies.
+"""Imports the emergency visits of NHAMCS from the files that CDC publishes (SAS, Stata, SPSS, fixed width).
 
 Read in pieces, never as a whole. A file without a needed variable is refused; a value that is no code of its variable
 and no possible measurement is left out and counted, never guessed.
 """
 
-import tarfile
-import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,9 @@ from service_contracts.quantity import Quantity
 from service_contracts.triage import MeasurementKind
 
 from triage.intake import Intake
+from triage.training.errors import SurveyError
 from triage.training.reasons import ReasonLabels
+from triage.training.survey_files import open_survey, read_rows
 from triage.units import NotPossible, load_kinds
 
 __all__ = ["NOTICE", "SurveyError", "Tally", "Visit", "open_survey", "read_visits"]
@@ -29,7 +27,6 @@ NOTICE = (
     " reporting and analysis. Any effort to determine the identity of any reported case is prohibited by this law. The"
     " data must not be linked with individually identifiable data from other datasets."
 )
-_PIECE = 5_000
 _KINDS = load_kinds()
 _MEASURED: Mapping[str, tuple[MeasurementKind, str, float]] = {
     "TEMPF": (MeasurementKind.TEMPERATURE, "[degF]", 0.1),  # tenths of a degree
@@ -55,11 +52,6 @@ _OTHERS = (
 )  # fmt: skip
 VARIABLES = (*_MEASURED, *_CONDITIONS, *_REASONS, *_OTHERS)
 _REGIONS = {1: "northeast", 2: "midwest", 3: "south", 4: "west"}
-_READERS = {".sas7bdat": "read_sas7bdat", ".dta": "read_dta", ".sav": "read_sav"}
-
-
-class SurveyError(Exception):
-    """The files are not what CDC publishes; the text says what is wrong."""
 
 
 @dataclass
@@ -86,79 +78,20 @@ class Visit:
     reasons: tuple[int, ...]
 
 
-@contextmanager
-def open_survey(path: Path) -> Iterator[list[Path]]:
-    """Yield the data files of ``path``: a file, a folder, or an archive of them (``.zip``, ``.tar.xz``)."""
-    with tempfile.TemporaryDirectory() as scratch:
-        if path.is_dir():
-            folder = path
-        elif path.suffix == ".zip":
-            folder = Path(scratch)
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    (folder / Path(name).name).write_bytes(archive.read(name))
-        elif path.name.endswith((".tar.xz", ".tar.gz")):
-            folder = Path(scratch)
-            with tarfile.open(path) as tar:
-                tar.extractall(folder, filter="data")
-        else:
-            yield [path]
-            return
-        yield sorted(one for one in folder.rglob("*") if one.suffix in {*_READERS, ".parquet", ".json", ".zip"})
-
-
-def read_visits(files: Sequence[Path], labels: ReasonLabels, tally: Tally) -> Iterator[Visit]:
-    """Yield the visits of ``files``; raise ``SurveyError``."""
-    for file in files:
-        for row in _rows(file):
-            tally.visits += 1
-            yield _visit(row, labels, tally)
-
-
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    if file.suffix == ".zip":
-        with open_survey(file) as inner:
-            for one in inner:
-                yield from _rows(one)
-        return
-    if file.suffix == ".parquet":
-        import duckdb
-
-        with duckdb.connect() as connection:
-            cursor = connection.execute("SELECT * FROM read_parquet(?)", [str(file)])
-            names = [str(column[0]) for column in cursor.description or ()]
-            _require(file, names)
-            while piece := cursor.fetchmany(_PIECE):
-                for values in piece:
-                    yield dict(zip(names, values, strict=True))
-        return
-    import pyreadstat
-
-    reader = getattr(pyreadstat, _READERS[file.suffix])
-    offset = 0
-    while True:
-        columns, _ = reader(str(file), row_offset=offset, row_limit=_PIECE, output_format="dict")
-        columns = {name.upper(): values for name, values in columns.items()}
-        _require(file, columns)
-        count = len(columns["AGE"])
-        for index in range(count):
-            yield {name: columns[name][index] for name in VARIABLES}
-        offset += count
-        if count < _PIECE:
-            return
-
-
-def _require(file: Path, names: Any) -> None:
-    lacking = sorted(set(VARIABLES) - set(names))
-    if lacking:
-        raise SurveyError(f"{file.name} lacks the variables {', '.join(lacking)}")
+def read_visits(
+    files: Sequence[Path], labels: ReasonLabels, tally: Tally, programs: Sequence[Path] = ()
+) -> Iterator[Visit]:
+    """Yield the visits of ``files``; raise ``SurveyError``. ``programs`` lay out the fixed-width ones (SAS INPUT)."""
+    for row in read_rows(files, VARIABLES, programs):
+        tally.visits += 1
+        yield _visit(row, labels, tally)
 
 
 def _number(row: Mapping[str, Any], name: str) -> int | None:
     value = row[name]
     try:
         return None if value is None or value != value else int(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

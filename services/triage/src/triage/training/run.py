@@ -40,6 +40,7 @@ class TrainingPlan:
     report_year: int = 2020
     coverage: float = 0.9
     repeats: int = 1000
+    programs: tuple[Path, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
 
 
@@ -121,10 +122,10 @@ def _read(data: Path, plan: TrainingPlan, progress: Progress) -> tuple[Dataset, 
             raise SurveyError(f"there is no {_LABELS} beside the data: the words of the reason-for-visit codes")
         tables = [file for file in files if file.suffix != ".json"]
         digest = hashlib.sha256()
-        for file in [*labels, *tables]:
+        for file in [*labels, *tables, *plan.programs]:
             with file.open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())
-        visits, phrases = collect(read_visits(tables, ReasonLabels.read(labels[0]), tally))
+        visits, phrases = collect(read_visits(tables, ReasonLabels.read(labels[0]), tally, plan.programs))
     known = visits.year < plan.report_year
     years = tuple(int(year) for year in sorted(set(visits.year[known].tolist())))
     if len(years) < 2 or known.all():
