@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,38 @@ def test_a_file_without_a_needed_variable_is_refused(tmp_path: Path) -> None:
     duckdb.execute(f"COPY (SELECT 1 AS AGE, 2018 AS YEAR) TO '{file}' (FORMAT parquet)")
     with pytest.raises(SurveyError, match="lacks the variables"):
         list(read_visits([file], LABELS, Tally()))
+
+
+@pytest.mark.parametrize("weight", [None, float("nan"), float("inf"), -9, "x"])
+def test_a_visit_without_a_weight_is_refused(weight: object) -> None:
+    """It would turn every weighted figure of the report into none, or into a wrong one."""
+    with pytest.raises(SurveyError, match="no weight"):
+        visits_of([{"PATWT": weight}])
+
+
+@pytest.mark.parametrize("name", ["ed2018.dta", "ed2018.sav", "ed2018.sas7bdat", "ed2018.parquet", "ed2018.zip"])
+def test_a_damaged_file_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"damaged" * 20)
+    with pytest.raises(SurveyError, match=f"{name} is damaged, or not what its name says"):
+        list(read_visits([tmp_path / name], LABELS, Tally()))
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz"])
+def test_an_archive_that_ends_too_early_is_told(tmp_path: Path, kind: str) -> None:
+    whole, cut = tmp_path / f"whole.tar.{kind}", tmp_path / f"cut.tar.{kind}"
+    (tmp_path / "ed2018.dta").write_bytes(np.random.default_rng(1).bytes(50_000))
+    with tarfile.open(whole, f"w:{kind}") as archive:
+        archive.add(tmp_path / "ed2018.dta", "ed2018.dta")
+    cut.write_bytes(whole.read_bytes()[:20_000])
+    with pytest.raises(SurveyError, match=f"cut.tar.{kind} is damaged"), open_survey(cut):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"chest": "pain"}', "{"])
+def test_labels_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rvc_labels.json").write_text(text)
+    with pytest.raises(SurveyError, match=r"rvc_labels\.json is not a JSON object"):
+        ReasonLabels.read(tmp_path / "rvc_labels.json")
 
 
 def test_reasons_have_words_and_groups() -> None:

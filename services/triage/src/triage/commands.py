@@ -17,13 +17,21 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def triage(
     data: Annotated[
         Path,
-        typer.Option(help="NHAMCS emergency-department files: a folder or archive with rvc_labels.json beside them."),
+        typer.Option(
+            help="NHAMCS emergency-department files: a folder or archive with rvc_labels.json beside them.", exists=True
+        ),
     ] = Path("../shared/data/triage.tar.xz"),
     output: Annotated[Path, typer.Option(help="Folder to write the model into.")] = Path(
         ".preceptor/models/triage/esi"
     ),
     encoder: Annotated[
-        Path, typer.Option(help="Folder of the shared sentence encoder.", envvar="PRECEPTOR_TRIAGE_ENCODER_DIR")
+        Path,
+        typer.Option(
+            help="Folder of the shared sentence encoder; preceptor prepare makes it.",
+            envvar="PRECEPTOR_TRIAGE_ENCODER_DIR",
+            exists=True,
+            file_okay=False,
+        ),
     ] = Path(".preceptor/cache/encoder"),
     report_year: Annotated[int, typer.Option(help="Year to report on; training uses the years before it.")] = 2020,
     seed: Annotated[int, typer.Option(help="Seed of the training and of the bootstrap.")] = 20,

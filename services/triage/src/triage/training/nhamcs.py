@@ -4,6 +4,7 @@ Read in pieces, never as a whole. A file without a needed variable is refused; a
 and no possible measurement is left out and counted, never guessed.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,11 +134,21 @@ def _visit(row: Mapping[str, Any], labels: ReasonLabels, tally: Tally) -> Visit:
         hospitalised=any(_number(row, name) == 1 for name in ("ADMITHOS", "OBSHOS", "TRANOTH")),
         # Who was dead on arrival was not triaged; of who left unseen no outcome is known.
         eligible=_number(row, "DOA") != 1 and _number(row, "LWBS") != 1,
-        weight=float(row["PATWT"]),
+        weight=_weight(row),
         hospital=_number(row, "HOSPCODE") or 0,
         region=_REGIONS.get(code("REGION", range(1, 5)) or 0, "unknown"),
         reasons=reasons,
     )
+
+
+def _weight(row: Mapping[str, Any]) -> float:
+    try:
+        weight = float(row["PATWT"])
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise SurveyError("a visit has no weight")
+    return weight
 
 
 def _measurements(row: Mapping[str, Any], tally: Tally) -> dict[MeasurementKind, float]:

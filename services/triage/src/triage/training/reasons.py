@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from triage.training.errors import SurveyError
+
 __all__ = ["GROUPS", "ReasonLabels", "group_of"]
 
 GROUPS: tuple[tuple[int, int, str], ...] = (
@@ -41,8 +43,11 @@ class ReasonLabels:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read a JSON object of codes and labels, as taken from NCHS's documentation of the classification."""
-        return cls({int(code): str(label) for code, label in json.loads(file.read_text("utf-8")).items()})
+        """Read a JSON object of codes and labels, as taken from NCHS's documentation; raise ``SurveyError``."""
+        try:
+            return cls({int(code): str(label) for code, label in json.loads(file.read_text("utf-8")).items()})
+        except (ValueError, AttributeError):
+            raise SurveyError(f"{file.name} is not a JSON object of reason-for-visit codes and their words") from None
 
     def phrase(self, code: int) -> str:
         """Return the words of a code, of the nearest broader one, or of an unspecified reason."""

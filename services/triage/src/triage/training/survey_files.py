@@ -1,8 +1,10 @@
 """Opens the survey's files, in each format that CDC publishes and as Parquet copies, and reads them row by row."""
 
+import lzma
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,15 +28,9 @@ def open_survey(path: Path) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory() as scratch:
         if path.is_dir():
             folder = path
-        elif path.suffix == ".zip":
+        elif path.name.endswith((".zip", ".tar.xz", ".tar.gz")):
             folder = Path(scratch)
-            with zipfile.ZipFile(path) as archive:
-                for entry in archive.infolist():
-                    archive.extract(entry, folder)
-        elif path.name.endswith((".tar.xz", ".tar.gz")):
-            folder = Path(scratch)
-            with tarfile.open(path) as tar:
-                tar.extractall(folder, filter="data")
+            _unpack(path, folder)
         else:
             yield [path]
             return
@@ -67,10 +63,29 @@ def _is_ours(file: Path) -> bool:
     return file.suffix in {*_READERS, *_OTHERS} or is_fixed_width(file) or is_program(file)
 
 
+def _unpack(path: Path, folder: Path) -> None:
+    with _told_if_damaged(path, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                for entry in archive.infolist():
+                    archive.extract(entry, folder)
+        else:
+            with tarfile.open(path) as tar:
+                tar.extractall(folder, filter="data")
+
+
+@contextmanager
+def _told_if_damaged(file: Path, *errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except errors:
+        raise SurveyError(f"{file.name} is damaged, or not what its name says") from None
+
+
 def _parquet(file: Path, wanted: Collection[str]) -> Iterator[Row]:
     import duckdb
 
-    with duckdb.connect() as connection:
+    with _told_if_damaged(file, duckdb.Error), duckdb.connect() as connection:
         cursor = connection.execute("SELECT * FROM read_parquet(?)", [str(file)])
         names = [str(column[0]) for column in cursor.description or ()]
         _require(file.name, names, wanted)
@@ -85,7 +100,8 @@ def _statistics(file: Path, wanted: Collection[str]) -> Iterator[Row]:
     reader = getattr(pyreadstat, _READERS[file.suffix])
     offset = 0
     while True:
-        columns, _ = reader(str(file), row_offset=offset, row_limit=_PIECE, output_format="dict")
+        with _told_if_damaged(file, pyreadstat.ReadstatError, pyreadstat.PyreadstatError):
+            columns, _ = reader(str(file), row_offset=offset, row_limit=_PIECE, output_format="dict")
         columns = {name.upper(): values for name, values in columns.items()}
         _require(file.name, columns, wanted)
         count = len(columns["AGE"])
