@@ -53,8 +53,15 @@ def test_a_diastolic_pressure_that_is_not_below_the_systolic_is_refused(diastoli
     [
         (["CP and SOB"], ("chest pain", "shortness of breath")),
         (["S.O.B."], ("shortness of breath",)),
-        (["abd pain, n/v; fever"], ("abdominal pain", "nausea and vomiting", "fever")),
+        (["abd pain, n/v; fever"], ("abdominal pain", "nausea", "vomiting", "fever")),
+        (["n/v"], ("nausea", "vomiting")),
         (["fall with head injury"], ("fall", "head injury")),
+        (["CP/SOB"], ("chest pain", "shortness of breath")),
+        (["SI/HI, h/a"], ("suicidal thoughts", "homicidal thoughts", "headache")),
+        (["c/o CP s/p fall"], ("chest pain after fall",)),
+        (["neck/back pain"], ("neck/back pain",)),
+        (["cp/xyz"], ("cp/xyz",)),
+        (["c/o"], ()),
         (["Chest pain", "chest pain"], ("chest pain",)),
         (["...", "12345", "!"], ()),
         (["a,b,c"], ()),
@@ -64,6 +71,12 @@ def test_a_diastolic_pressure_that_is_not_below_the_systolic_is_refused(diastoli
 )
 def test_a_complaint_is_parted_and_written_out(given: list[str], read: tuple[str, ...]) -> None:
     assert Complaints().read(given) == read
+
+
+@pytest.mark.parametrize("parting", ["; ", ", ", " & ", " + ", "\n", "\r\n", " and "])
+@pytest.mark.parametrize("parts", [["CP", "SOB"], ["n/v", "CP/SOB", "fever"], ["fall with head injury", "h/a"]])
+def test_the_sign_that_parts_complaints_changes_nothing(parting: str, parts: list[str]) -> None:
+    assert Complaints().read([parting.join(parts)]) == Complaints().read(parts)
 
 
 ICD, SNOMED = "http://hl7.org/fhir/sid/icd-10-cm", "http://snomed.info/sct"

@@ -31,13 +31,21 @@ class Complaints:
         phrases: list[str] = []
         for text in given:
             folded = unicodedata.normalize("NFKC", text).casefold()
-            printable = "".join(char if char.isprintable() else " " for char in folded)
-            whole = self._written_out(printable.strip())
-            phrases += [self._written_out(part) for part in _PARTS.split(whole)]
+            printable = "".join(char if char.isprintable() or char == "\n" else " " for char in folded)
+            for part in _PARTS.split(printable):
+                # Written out, a part can be several: "n/v" is nausea and vomiting.
+                phrases += [self._written_out(one) for one in _PARTS.split(self._written_out(part))]
         kept = dict.fromkeys(phrase for phrase in phrases if _LETTERS.search(phrase))
         return tuple(kept)[:MOST_PHRASES]
 
     def _written_out(self, text: str) -> str:
         without_stops = _FULL_STOPS.sub("", text)
-        words = [self._words.get(word, word) for word in _SPACES.split(without_stops.strip(" .:-"))]
+        words = [self._word(word) for word in _SPACES.split(without_stops.strip(" .:-"))]
         return " ".join(word for word in words if word)
+
+    def _word(self, word: str) -> str:
+        """Return what ``word`` is read as; short forms joined by a slash ("cp/sob") are as many complaints."""
+        if word in self._words:
+            return self._words[word]
+        parts = word.split("/")
+        return ", ".join(map(self._words.__getitem__, parts)) if all(part in self._words for part in parts) else word
