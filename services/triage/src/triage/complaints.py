@@ -24,7 +24,7 @@ class Complaints:
         if words is None:
             text = files("triage").joinpath("data", "abbreviations.toml").read_text("utf-8")
             words = tomllib.loads(text)["words"]
-        self._words = dict(words)
+        self._words: dict[str, str] = dict(words)
 
     def read(self, given: Iterable[str]) -> tuple[str, ...]:
         """Return at most ``MOST_PHRASES`` phrases in lower case, the first complaint first."""
@@ -48,4 +48,4 @@ class Complaints:
         if word in self._words:
             return self._words[word]
         parts = word.split("/")
-        return ", ".join(map(self._words.__getitem__, parts)) if all(part in self._words for part in parts) else word
+        return ", ".join(self._words[part] for part in parts) if all(part in self._words for part in parts) else word
