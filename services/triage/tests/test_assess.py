@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from service_contracts.triage import NotScored, Posture, TriageAnswer
+from service_contracts.triage import MentalStatus, NotScored, Posture, TriageAnswer
 from triage.assess import Assessor, Served
 from triage.floor import Floor
 
@@ -135,8 +135,12 @@ async def test_too_little_is_no_basis_for_a_score(assessor: Callable[..., Assess
     assert answer.probabilities == ()
 
 
-async def test_a_complaint_that_was_not_understood_is_said(assessor: Callable[..., Assessor]) -> None:
-    answer = await assessor().assess(request(complaint="asdfgh qwertz", vitals={"pulse": 80, "systolic": 120}))
+@pytest.mark.parametrize("status", [None, MentalStatus.CONFUSED, MentalStatus.UNRESPONSIVE])
+async def test_a_complaint_that_was_not_understood_is_said(
+    assessor: Callable[..., Assessor], status: MentalStatus | None
+) -> None:
+    asked = request(complaint="asdfgh qwertz", vitals={"pulse": 80, "systolic": 120}, mental_status=status)
+    answer = await assessor().assess(asked)
     assert answer.not_scored is None
     assert "complaint" in answer.missing
     assert "complaint" not in {one.name for one in answer.used}

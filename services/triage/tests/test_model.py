@@ -136,6 +136,15 @@ def test_an_altered_mental_status_makes_the_model_more_urgent(served: Served) ->
     assert confused.critical > alert.critical
 
 
+def test_a_mental_status_does_not_make_a_complaint_understood(served: Served) -> None:
+    status = MentalStatus.UNRESPONSIVE
+    said, none, known = served.files.predict(
+        [intake(complaint=words, vitals=WELL, mental_status=status) for words in ("asdfgh", None, "fever")]
+    )
+    assert (said.understood, none.understood, known.understood) == (False, False, True)
+    assert said.probabilities == none.probabilities
+
+
 # --- The figures of the report that lies beside the weights ----------------------------------------------------------
 @pytest.fixture(scope="module")
 def report() -> dict[str, dict]:

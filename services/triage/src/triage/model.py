@@ -73,13 +73,13 @@ class TriageModelFiles:
 
     def predict(self, patients: Sequence[Intake]) -> list[Prediction]:
         """Return a prediction for each; patients that share a complaint share its encoding."""
-        seen: dict[tuple[str, ...], tuple[Matrix, bool, str | None]] = {}
-        for patient in patients:
-            phrases = self._phrases(patient)
-            if phrases not in seen:
-                seen[phrases] = self._complaint(phrases)
+        seen: dict[tuple[tuple[str, ...], int], tuple[Matrix, bool, str | None]] = {}
+        phrases = [self._phrases(patient) for patient in patients]
+        for key in phrases:
+            if key not in seen:
+                seen[key] = self._complaint(*key)
         numbers = self._encoding([raw_row(patient) for patient in patients])
-        read = [seen[self._phrases(patient)] for patient in patients]
+        read = [seen[key] for key in phrases]
         logits = self._network(numbers, [complaint for complaint, _, _ in read])
         calibration = self.manifest.calibration
         probabilities = probabilities_of(logits.level, calibration.level_scale)
@@ -98,11 +98,12 @@ class TriageModelFiles:
             for index, row in enumerate(probabilities)
         ]
 
-    def _phrases(self, patient: Intake) -> tuple[str, ...]:
-        said = _STATUS_PHRASES.get(patient.mental_status) if patient.mental_status else None
-        return (*patient.complaints, said) if said else patient.complaints
+    def _phrases(self, patient: Intake) -> tuple[tuple[str, ...], int]:
+        """Return what is read as reasons for the visit, and how many of them, from the first, are the complaint."""
+        seen = _STATUS_PHRASES.get(patient.mental_status) if patient.mental_status else None
+        return (*patient.complaints, *([seen] if seen else [])), len(patient.complaints)
 
-    def _complaint(self, phrases: tuple[str, ...]) -> tuple[Matrix, bool, str | None]:
+    def _complaint(self, phrases: tuple[str, ...], complaints: int) -> tuple[Matrix, bool, str | None]:
         vectors = self._encoder.encode(phrases)
         if not len(vectors):
             return self._network.complaint(vectors), False, None
@@ -112,7 +113,8 @@ class TriageModelFiles:
         if not len(kept):
             return self._network.complaint(kept), False, None
         nearest = int(likeness[int(np.argmax(understood))].argmax())
-        return self._network.complaint(kept), True, self.manifest.groups[int(self._groups[nearest])]
+        group = self.manifest.groups[int(self._groups[nearest])]
+        return self._network.complaint(kept), bool(understood[:complaints].any()), group
 
 
 def probabilities_of(logits: Matrix, scale: float) -> NDArray[np.float64]:
