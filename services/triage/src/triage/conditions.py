@@ -13,7 +13,12 @@ __all__ = ["CONDITIONS", "known_conditions"]
 _ICD10 = frozenset({"http://hl7.org/fhir/sid/icd-10-cm", "http://hl7.org/fhir/sid/icd-10"})
 _SNOMED = "http://snomed.info/sct"
 # A problem list also says what a patient does not have, or might get.
-_NOT_PRESENT = ("no history", "family history", "screening", "prediabetes", "pre-diabetes", "risk of", "gestational")
+_NOT_PRESENT = (
+    "no history", "no evidence", "family history", "screening", "prediabetes", "pre-diabetes", "risk of", "gestational",
+    "fear of",
+)  # fmt: skip
+_NOT_AT_FRONT = ("no ", "exposure to ", "contact with ")
+_WITHOUT = " without "
 
 
 @cache
@@ -36,7 +41,9 @@ def _is(one: TriageCondition, spec: dict[str, Any]) -> bool:
             return True
         if coding.system == _SNOMED and coding.code in spec["snomed"]:
             return True
-    name = (one.name or "").casefold()
-    if any(words in name for words in _NOT_PRESENT):
+    name = (one.name or "").casefold().split(_WITHOUT)[0]
+    if name.startswith(_NOT_AT_FRONT) or any(words in name for words in _NOT_PRESENT):
         return False
+    for words in spec.get("others", ()):
+        name = name.replace(words, "")
     return any(all(word in name for word in words) for words in spec["words"])
