@@ -7,6 +7,7 @@ from service_contracts.quantity import Coding, Quantity
 from service_contracts.triage import MeasurementKind, TriageCondition, TriageMeasurement, TriageRequest
 from triage.complaints import Complaints
 from triage.conditions import known_conditions
+from triage.floor import Floor
 from triage.intake import band_of, read_intake
 from triage.units import NotPossible
 
@@ -46,6 +47,30 @@ def test_used_and_missing_are_everything() -> None:
 def test_a_diastolic_pressure_that_is_not_below_the_systolic_is_refused(diastolic: float) -> None:
     with pytest.raises(NotPossible, match="not below the systolic"):
         intake(vitals={"systolic": 120, "diastolic": diastolic})
+
+
+def _pressure(kind: MeasurementKind, value: float, hour: int | None) -> TriageMeasurement:
+    at = None if hour is None else datetime(2026, 1, 1, hour, tzinfo=UTC)
+    return TriageMeasurement(kind=kind, value=Quantity(value=value, unit="mm[Hg]"), effective=at)
+
+
+@pytest.mark.parametrize("hour", [11, None])
+def test_a_systolic_pressure_below_the_diastolic_one_of_an_earlier_reading_is_no_contradiction(
+    hour: int | None, floor: Floor
+) -> None:
+    """A patient whose pressure fell, with the systolic one felt at the pulse, must not be refused."""
+    fell = (
+        _pressure(MeasurementKind.SYSTOLIC, 140, 10 if hour else None),
+        _pressure(MeasurementKind.DIASTOLIC, 85, 10),
+        _pressure(MeasurementKind.SYSTOLIC, 80, hour),
+    )
+    found = read_intake(TriageRequest(age=Quantity(value=50, unit="a"), measurements=fell), Complaints())
+    assert found.values == {MeasurementKind.SYSTOLIC: 80}
+    assert "diastolic" in found.missing
+    assert "diastolic" not in {one.name for one in found.used}
+    [said] = found.corrections
+    assert (said.name, said.given, said.taken) == ("diastolic", "85 mm[Hg]", "not known")
+    assert floor.check(found).level == 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from service_contracts.triage import (
 
 from triage.complaints import Complaints
 from triage.conditions import known_conditions
-from triage.units import Kind, NotPossible, load_kinds
+from triage.units import NotPossible, load_kinds
 
 __all__ = ["Intake", "NotPossible", "band_of", "read_intake"]
 
@@ -73,18 +73,19 @@ def read_intake(request: TriageRequest, complaints: Complaints) -> Intake:
     take("came-from", None if request.came_from == "unknown" else request.came_from)
     phrases = complaints.read(request.complaints)
     take("complaint", "; ".join(phrases) or None)
-    values: dict[MeasurementKind, float] = {}
+    latest = {kind: one for kind in MeasurementKind if (one := _latest(request.measurements, kind)) is not None}
+    normal = {kind: _KINDS[kind].normalise(one.value) for kind, one in latest.items()}
+    corrections += [one.correction for one in normal.values() if one.correction]
+    values = {kind: one.value for kind, one in normal.items()}
+    if left_out := _left_out(values, latest):
+        corrections.append(left_out)
+        del values[MeasurementKind.DIASTOLIC]
     for kind in MeasurementKind:
-        latest = _latest(request.measurements, kind)
-        if latest is None:
+        if kind in values:
+            shown, unit = f"{values[kind]:.4g}", _KINDS[kind].unit
+            used.append(TriageInputUsed(name=kind.value, value=shown, unit=unit, source=latest[kind].source))
+        else:
             missing.append(kind.value)
-            continue
-        normalised = _KINDS[kind.value].normalise(latest.value)
-        values[kind] = normalised.value
-        corrections += [normalised.correction] if normalised.correction else []
-        shown = f"{normalised.value:.4g}"
-        used.append(TriageInputUsed(name=kind.value, value=shown, unit=_KINDS[kind].unit, source=latest.source))
-    _check_pressures(values, _KINDS)
     take("mental-status", request.mental_status)
     conditions = known_conditions(request.conditions) if request.conditions else None
     take("conditions", None if conditions is None else ", ".join(sorted(conditions)) or "none of those the model knows")
@@ -111,11 +112,26 @@ def _latest(measurements: tuple[TriageMeasurement, ...], kind: MeasurementKind) 
     return max(found, key=lambda one: (one[1].effective or _BEFORE, one[0]))[1] if found else None
 
 
-def _check_pressures(values: Mapping[MeasurementKind, float], kinds: Mapping[str, Kind]) -> None:
-    systolic, diastolic = values.get(MeasurementKind.SYSTOLIC), values.get(MeasurementKind.DIASTOLIC)
-    if systolic is not None and diastolic is not None and diastolic >= systolic:
-        words = kinds["diastolic"].words
-        raise NotPossible("diastolic", f"{words} is not below the systolic one.")
+def _left_out(
+    values: Mapping[MeasurementKind, float], latest: Mapping[MeasurementKind, TriageMeasurement]
+) -> Correction | None:
+    """What is said of a diastolic pressure that is not below the systolic one; raise ``NotPossible`` in one reading.
+
+    Of two readings each can be right: a pressure that fell since, of which only the systolic one was found. The
+    diastolic one is left out, since the floor asks for the systolic one.
+    """
+    upper, lower = MeasurementKind.SYSTOLIC, MeasurementKind.DIASTOLIC
+    if upper not in values or lower not in values or values[lower] < values[upper]:
+        return None
+    if latest[upper].effective == latest[lower].effective:
+        raise NotPossible(lower.value, f"{_KINDS[lower].words} is not below the systolic one.")
+    given = latest[lower].value
+    return Correction(
+        name=lower.value,
+        given=f"{given.value:g} {given.unit}",
+        taken="not known",
+        why="of another reading than the systolic one, and not below it",
+    )
 
 
 def _age_words(months: float | None) -> str | None:
