@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from service_contracts.triage import MentalStatus
 from triage.assess import Served
-from triage.encoder import NumpyEncoder
+from triage.encoder import EncoderRefused, NumpyEncoder
 from triage.floor import load_floor
-from triage.manifest import FILES, MANIFEST, REPORT, Manifest
+from triage.manifest import FILES, MANIFEST, REPORT, Manifest, files_digest
 from triage.model import ModelRefused, TriageModelFiles
 from triage.reasons import reasons_for, without
 from triage.serving import open_model
@@ -79,6 +79,48 @@ def test_without_its_encoder_or_with_anothers_report_nothing_is_served(
     report = json.loads((copied / REPORT).read_text())
     (copied / REPORT).write_text(json.dumps({**report, "model": f"sha256:{'1' * 64}"}))
     assert open_model(TriageSettings(encoder_dir=encoder_dir, model_dir=copied), floor) is None
+
+
+DAMAGED = {
+    "no tokenizer": ("tokenizer.json", None),
+    "a tokenizer that is none": ("tokenizer.json", b"{}"),
+    "no weights": ("model.safetensors", None),
+    "weights that are none": ("model.safetensors", b"damaged" * 99),
+    "a configuration that is cut": ("config.json", b"{"),
+    "a configuration that is a list": ("config.json", b"[]"),
+    "another kind of encoder": ("config.json", None),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_encoder_leaves_the_service_with_its_floor(encoder_dir: Path, tmp_path: Path, damage: str) -> None:
+    name, content = DAMAGED[damage]
+    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / file).symlink_to(encoder_dir / file)
+    if damage == "another kind of encoder":
+        content = (encoder_dir / name).read_bytes().replace(b'"bert"', b'"t5"')
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(EncoderRefused, match="the encoder"):
+        NumpyEncoder(tmp_path)
+    assert open_model(TriageSettings(encoder_dir=tmp_path), load_floor()) is None
+
+
+@pytest.mark.parametrize("report", ["", "[]", "{}", '{"model": "DIGEST"}', '{"model": "DIGEST", "area": []}'])
+def test_a_report_that_cannot_be_read_leaves_the_service_with_its_floor(
+    copied: Path, encoder_dir: Path, report: str
+) -> None:
+    (copied / REPORT).write_text(report.replace("DIGEST", Manifest.read(copied).digest))
+    assert open_model(TriageSettings(encoder_dir=encoder_dir, model_dir=copied), load_floor()) is None
+
+
+def test_tensors_of_another_version_are_refused(copied: Path, encoder_dir: Path) -> None:
+    shutil.copyfile(copied / FILES[1], copied / FILES[0])
+    manifest = Manifest.read(copied).model_copy(update={"adapter_digest": files_digest(copied)})
+    manifest.model_copy(update={"digest": manifest.own_digest()}).write(copied)
+    with pytest.raises(ModelRefused, match="tensors"):
+        TriageModelFiles(copied, NumpyEncoder(encoder_dir))
 
 
 def test_a_sick_patient_is_more_urgent_than_a_well_one(served: Served) -> None:

@@ -53,6 +53,7 @@ def triage(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from triage.encoder import EncoderRefused
     from triage.manifest import Manifest
     from triage.training.nhamcs import SurveyError
     from triage.training.run import TrainingPlan, train
@@ -80,7 +81,7 @@ def triage(
 
         try:
             manifest = train(data, encoder, output, plan, show)
-        except SurveyError as error:
+        except (SurveyError, EncoderRefused) as error:
             raise typer.BadParameter(str(error)) from None
     console.print_json(data=manifest.metrics)
     same = "the very one that is shipped" if shipped == manifest.digest else "not the shipped one"

@@ -14,10 +14,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-__all__ = ["NumpyEncoder", "PhraseEncoder", "RememberingEncoder"]
+__all__ = ["EncoderRefused", "NumpyEncoder", "PhraseEncoder", "RememberingEncoder"]
 
 Vector = NDArray[np.float32]
 _MOST_TOKENS = 32
@@ -47,29 +48,35 @@ class PhraseEncoder(Protocol):
         ...
 
 
+class EncoderRefused(Exception):
+    """The encoder's files are not those of a sentence encoder that can be computed here; the text says why."""
+
+
 class NumpyEncoder:
     """``PhraseEncoder`` from the files of a BERT sentence encoder: mean of the last hidden states, as a unit vector."""
 
     def __init__(self, folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        if config["model_type"] != "bert" or config["hidden_act"] != "gelu":
-            raise ValueError("the encoder is not a BERT model with gelu")
-        weights = folder / "model.safetensors"
-        self._digest = f"sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()}"
-        self._name = Path(config.get("_name_or_path") or folder.name).name
-        self._heads = int(config["num_attention_heads"])
-        self._layers = int(config["num_hidden_layers"])
-        self._width = int(config["hidden_size"])
-        self._epsilon = float(config["layer_norm_eps"])
-        tensors = load_file(weights)
+        try:
+            config = json.loads((folder / "config.json").read_text())
+            self._name = Path(config.get("_name_or_path") or folder.name).name
+            self._heads = int(config["num_attention_heads"])
+            self._layers = int(config["num_hidden_layers"])
+            self._width = int(config["hidden_size"])
+            self._epsilon = float(config["layer_norm_eps"])
+            bert = (config["model_type"], config["hidden_act"]) == ("bert", "gelu")
+            weights = folder / "model.safetensors"
+            self._digest = f"sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()}"
+            tensors = load_file(weights)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError):
+            raise EncoderRefused("the encoder cannot be read") from None
+        if not bert:
+            raise EncoderRefused("the encoder is not a BERT model with gelu")
         self._w: dict[str, Vector] = {
             name: np.ascontiguousarray(value, dtype=np.float32)
             for name, value in tensors.items()
             if value.dtype.kind == "f" and not name.startswith("pooler")
         }
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(_MOST_TOKENS)
+        self._tokenizer = _tokenizer(folder / "tokenizer.json")
 
     @property
     def name(self) -> str:
@@ -132,6 +139,17 @@ class NumpyEncoder:
         scaled = centred / np.sqrt((centred * centred).mean(0) + np.float32(self._epsilon))
         normalised: Vector = scaled * self._w[f"{name}.weight"][:, None] + self._w[f"{name}.bias"][:, None]
         return normalised
+
+
+def _tokenizer(file: Path) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    # The library raises ``Exception`` itself, for a file that is not there and for one that it cannot read.
+    except Exception:  # noqa: BLE001
+        raise EncoderRefused("the encoder's tokenizer cannot be read") from None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(_MOST_TOKENS)
+    return tokenizer
 
 
 def _gelu(x: Vector) -> Vector:

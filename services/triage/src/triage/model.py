@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from service_contracts.triage import MentalStatus
 
@@ -66,10 +67,13 @@ class TriageModelFiles:
         self.manifest = manifest
         self._encoder = encoder
         self._encoding = Encoding(manifest.edges)
-        self._network = Network(load_file(folder / FILES[0]))
-        vocabulary = load_file(folder / FILES[1])
-        self._known: Matrix = vocabulary["vectors"].astype(np.float32)
-        self._groups = vocabulary["groups"]
+        try:
+            self._network = Network(load_file(folder / FILES[0]))
+            vocabulary = load_file(folder / FILES[1])
+            self._known: Matrix = vocabulary["vectors"].astype(np.float32)
+            self._groups = vocabulary["groups"]
+        except (OSError, ValueError, KeyError, SafetensorError):
+            raise ModelRefused("the model's tensors are not those of this version") from None
 
     def predict(self, patients: Sequence[Intake]) -> list[Prediction]:
         """Return a prediction for each; patients that share a complaint share its encoding."""

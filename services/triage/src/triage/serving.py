@@ -4,14 +4,16 @@ import json
 import logging
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 from service_contracts.triage import SourceAttributes, TriageModel
 from service_runtime.log import LogCode, log
 
 from triage.assess import Served
-from triage.encoder import NumpyEncoder, RememberingEncoder
+from triage.complaints import Complaints
+from triage.encoder import EncoderRefused, NumpyEncoder, RememberingEncoder
 from triage.floor import Floor
-from triage.manifest import REPORT
+from triage.manifest import REPORT, Manifest
 from triage.model import ModelRefused, TriageModelFiles
 from triage.model_card import model_card
 from triage.settings import TriageSettings
@@ -25,15 +27,16 @@ def open_model(settings: TriageSettings, floor: Floor) -> Served | None:
     try:
         encoder = RememberingEncoder(NumpyEncoder(settings.encoder_dir))
         opened = TriageModelFiles(settings.model_dir, encoder)
-        report = json.loads((settings.model_dir / REPORT).read_text())
-        if report["model"] != opened.manifest.digest:
-            raise ModelRefused("the report beside the model is another model's")
-    except (ModelRefused, OSError, ValueError, KeyError) as error:
-        reason = str(error) if isinstance(error, ModelRefused) else "the encoder cannot be read"
-        log(LogCode.ADAPTER_REFUSED, level=logging.ERROR, reason=reason)
+        about = _about(opened.manifest, settings.model_dir, floor)
+    except (EncoderRefused, ModelRefused) as error:
+        log(LogCode.ADAPTER_REFUSED, level=logging.ERROR, reason=str(error))
         return None
     encoder.encode(_frequent())
-    manifest = opened.manifest
+    return Served(opened, about.model, about)
+
+
+def _about(manifest: Manifest, folder: Path, floor: Floor) -> SourceAttributes:
+    """Return what is told of the model; raise ``ModelRefused``."""
     identity = TriageModel(
         name=manifest.name,
         version=manifest.version,
@@ -43,15 +46,20 @@ def open_model(settings: TriageSettings, floor: Floor) -> Served | None:
         encoder_digest=manifest.encoder_digest,
         floor_digest=floor.digest,
     )
-    about = SourceAttributes(
-        intervention="triage",
-        title="Emergency triage: level and risks at arrival",
-        model=identity,
-        attributes=source_attributes(manifest, report),
-        data_notice=manifest.trained_on.notice,
-        card=model_card(manifest, report),
-    )
-    return Served(opened, identity, about)
+    try:
+        report = json.loads((folder / REPORT).read_text())
+        if report["model"] != manifest.digest:
+            raise ModelRefused("the report beside the model is another model's")
+        return SourceAttributes(
+            intervention="triage",
+            title="Emergency triage: level and risks at arrival",
+            model=identity,
+            attributes=source_attributes(manifest, report),
+            data_notice=manifest.trained_on.notice,
+            card=model_card(manifest, report),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ModelRefused("the report beside the model cannot be read") from None
 
 
 def _frequent() -> list[str]:
@@ -59,4 +67,5 @@ def _frequent() -> list[str]:
     words: dict[str, str] = tomllib.loads(files("triage").joinpath("data", "abbreviations.toml").read_text("utf-8"))[
         "words"
     ]
-    return sorted(set(words.values()))
+    complaints = Complaints()
+    return sorted({phrase for word in words for phrase in complaints.read([word])})
