@@ -19,6 +19,9 @@ containers:
       - {name: HOME, value: /tmp}
       - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
       - {name: RAY_SERVE_ENABLE_TASK_EVENTS, value: "0"}
+      # HAProxy hands each request straight to the replica; its files are in /tmp.
+      - {name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}
+      - {name: RAY_SERVE_HAPROXY_NBTHREAD, value: "1"}
       {{- if not $head }}
       {{- include "preceptor.vaultEnv" $root | nindent 6 }}
       {{- end }}

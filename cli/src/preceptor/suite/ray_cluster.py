@@ -72,12 +72,35 @@ def new_ray_environment(settings: SuiteSettings) -> dict[str, str]:
     file of the private folder that is new at each start; without this it would leave one in the home folder.
     """
     write_private(_token_file(settings), secrets.token_hex(32).encode())
-    return _RAY_ENVIRONMENT | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token_file(settings))}
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token_file(settings))}
+    return _RAY_ENVIRONMENT | token | _haproxy_environment(settings)
 
 
 def forget_ray_token(settings: SuiteSettings) -> None:
     """Remove the token of a head node that has stopped."""
     _token_file(settings).unlink(missing_ok=True)
+
+
+def _haproxy_environment(settings: SuiteSettings) -> dict[str, str]:
+    """HAProxy in the place of Serve's own proxy: it hands each request straight to the replica.
+
+    Its sockets lie below a folder with the node's long name, so their own names are short.
+    """
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" else "0",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(settings.haproxy_metrics_port),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(settings.haproxy_stats_port),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(settings.sockets / "admin"),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(settings.sockets / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(settings.sockets),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(settings.sockets / "servers"),
+        # One line per request is what our own log already has: these go to the port that throws away.
+        "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:9",
+        # There is one proxy and it is told at once, so a replica that is taken away need not wait for others.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    }
 
 
 def _token_file(settings: SuiteSettings) -> Path:

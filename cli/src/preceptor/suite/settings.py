@@ -35,6 +35,8 @@ class SuiteSettings(BaseSettings):
     ray_port: int = Field(default=8301, ge=1, le=65535)
     ray_dashboard_port: int = Field(default=8302, ge=1, le=65535)
     ray_client_port: int = Field(default=8303, ge=1, le=65535)
+    haproxy_stats_port: int = Field(default=8304, ge=1, le=65535)
+    haproxy_metrics_port: int = Field(default=8305, ge=1, le=65535)
     ready_timeout_s: float = Field(default=300.0, gt=0)
     memory_needed_bytes: int = Field(default=4 * 2**30, ge=0)
 
