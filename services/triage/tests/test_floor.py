@@ -3,12 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service_contracts.triage import MeasurementKind, MentalStatus
+from service_contracts.quantity import Quantity
+from service_contracts.triage import MeasurementKind, MentalStatus, TriageRequest
+from triage.complaints import Complaints
 from triage.floor import Floor, UnknownSign, load_floor
-from triage.intake import Intake
+from triage.intake import Intake, read_intake
 from triage.units import load_kinds
 
-from .conftest import intake
+from .conftest import intake, measured
 
 FLOOR = load_floor()
 KINDS = load_kinds()
@@ -58,6 +60,14 @@ def test_a_vital_sign_raises_at_its_limit(
     floor: Floor, years: float | None, vitals: dict[str, float], level: int
 ) -> None:
     assert floor.check(intake(years=years, vitals=vitals)).level == level
+
+
+@pytest.mark.parametrize(("days", "level"), [(0, 2), (28, 2), (29, None)])
+def test_fever_raises_in_the_first_28_days_of_life_and_not_on_the_29th(
+    floor: Floor, days: int, level: int | None
+) -> None:
+    asked = TriageRequest(age=Quantity(value=days, unit="d"), measurements=measured(temperature=38.5))
+    assert floor.check(read_intake(asked, Complaints())).level == level
 
 
 @pytest.mark.parametrize(
