@@ -19,15 +19,17 @@ from .conftest import SURVEY
 from .survey import LABELS, PLAIN, visits_of
 
 
-def test_a_stata_file_says_the_same_as_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ed2018-stata.dta", "ED2018-STATA.DTA"])
+def test_a_stata_file_says_the_same_as_its_rows(tmp_path: Path, name: str) -> None:
     """The SAS, Stata and SPSS files are read by one library and one code; Stata's can be written here."""
     changes = [{}, {"AGE": 3, "IMMEDR": 4, "RFV2": -9}, {"PULSE": 998}]
-    file = tmp_path / "ed2018-stata.dta"
+    file = tmp_path / name
     file.write_bytes(_stata([{**PLAIN, **change} for change in changes]))
     assert list(read_visits([file], LABELS, Tally())) == visits_of(changes)
-    with zipfile.ZipFile(tmp_path / "ed2018-stata.zip", "w") as archive:
+    zipped = tmp_path / f"ed2018-stata.{'zip' if name.islower() else 'ZIP'}"
+    with zipfile.ZipFile(zipped, "w") as archive:
         archive.write(file, file.name)
-    with open_survey(tmp_path / "ed2018-stata.zip") as files:
+    with open_survey(zipped) as files:
         assert list(read_visits(files, LABELS, Tally())) == visits_of(changes)
 
 

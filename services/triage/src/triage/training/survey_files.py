@@ -28,7 +28,7 @@ def open_survey(path: Path) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory() as scratch:
         if path.is_dir():
             folder = path
-        elif path.name.endswith((".zip", ".tar.xz", ".tar.gz")):
+        elif path.name.lower().endswith((".zip", ".tar.xz", ".tar.gz")):
             folder = Path(scratch)
             _unpack(path, folder)
         else:
@@ -44,28 +44,29 @@ def read_rows(files: Sequence[Path], wanted: Collection[str], programs: Sequence
     """
     known = [*programs, *(file for file in files if is_program(file))]
     for file in files:
-        if file.suffix == ".zip":
+        suffix = file.suffix.lower()
+        if suffix == ".zip":
             with open_survey(file) as inner:
                 yield from read_rows(inner, wanted, known)
         elif is_fixed_width(file):
             layout = read_layout(program_for(file, known))
             _require(layout.name, layout.columns, wanted)
             yield from read_records(file, layout, wanted)
-        elif file.suffix == ".parquet":
+        elif suffix == ".parquet":
             yield from _parquet(file, wanted)
-        elif file.suffix in _READERS:
+        elif suffix in _READERS:
             yield from _statistics(file, wanted)
         elif not is_program(file):
             raise SurveyError(f"{file.name} has none of the formats of the survey's files")
 
 
 def _is_ours(file: Path) -> bool:
-    return file.suffix in {*_READERS, *_OTHERS} or is_fixed_width(file) or is_program(file)
+    return file.suffix.lower() in {*_READERS, *_OTHERS} or is_fixed_width(file) or is_program(file)
 
 
 def _unpack(path: Path, folder: Path) -> None:
     with _told_if_damaged(path, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError):
-        if path.suffix == ".zip":
+        if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for entry in archive.infolist():
                     archive.extract(entry, folder)
@@ -97,7 +98,7 @@ def _parquet(file: Path, wanted: Collection[str]) -> Iterator[Row]:
 def _statistics(file: Path, wanted: Collection[str]) -> Iterator[Row]:
     import pyreadstat
 
-    reader = getattr(pyreadstat, _READERS[file.suffix])
+    reader = getattr(pyreadstat, _READERS[file.suffix.lower()])
     offset = 0
     while True:
         with _told_if_damaged(file, pyreadstat.ReadstatError, pyreadstat.PyreadstatError):
