@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from service_contracts.quantity import Quantity
 from service_contracts.triage import MentalStatus, NotScored, Posture, TriageAnswer
 from triage.assess import Assessor, Served
 from triage.floor import Floor
@@ -153,6 +154,38 @@ async def test_a_correction_is_in_the_answer(assessor: Callable[..., Assessor]) 
     assert right.corrections == ()
     assert [one.name for one in wrong.corrections] == ["temperature"]
     assert wrong.probabilities == right.probabilities
+
+
+METRIC = {
+    "temperature": 39.0, "pulse": 120, "respirations": 24, "systolic": 96, "diastolic": 60, "oxygen_saturation": 91,
+}  # fmt: skip
+OTHER = {
+    "temperature": (102.2, "[degF]"), "pulse": (2.0, "/s"), "respirations": (0.4, "/s"), "systolic": (12.7990, "kPa"),
+    "diastolic": (7.9993, "kPa"), "oxygen_saturation": (0.91, "1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("vitals", "age"),
+    [
+        (dict(reversed(METRIC.items())), (50, "a")),
+        (METRIC, (600, "mo")),
+        (OTHER, (50, "a")),
+        ({**METRIC, "temperature": (312.15, "K")}, (18262.5, "d")),
+        ({**METRIC, "pulse": (120, "{beats}/min"), "respirations": (24, "{breaths}/min")}, (50, "a")),
+    ],
+)
+async def test_neither_units_nor_order_change_an_answer(
+    assessor: Callable[..., Assessor], vitals: dict[str, Any], age: tuple[float, str]
+) -> None:
+    one = await assessor().assess(request(vitals=METRIC))
+    other = await assessor().assess(
+        request(vitals=vitals).model_copy(update={"age": Quantity(value=age[0], unit=age[1])})
+    )
+    assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
+    assert (other.level, other.floor_rules, other.missing) == (one.level, one.floor_rules, one.missing)
+    assert {(used.name, used.value) for used in other.used} == {(used.name, used.value) for used in one.used}
+    assert other.corrections == ()
 
 
 async def test_a_patient_of_a_group_with_a_warning_is_told_apart_less_well_and_the_answer_says_so(
