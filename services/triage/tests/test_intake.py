@@ -84,6 +84,8 @@ def test_a_systolic_pressure_below_the_diastolic_one_of_an_earlier_reading_is_no
         (["CP/SOB"], ("chest pain", "shortness of breath")),
         (["SI/HI, h/a"], ("suicidal thoughts", "homicidal thoughts", "headache")),
         (["c/o CP s/p fall"], ("chest pain after fall",)),
+        (["abd. pain"], ("abdominal pain",)),
+        (["SOB? CP!"], ("shortness of breath chest pain",)),
         (["neck/back pain"], ("neck/back pain",)),
         (["cp/xyz"], ("cp/xyz",)),
         (["c/o"], ()),

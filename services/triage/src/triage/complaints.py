@@ -45,7 +45,8 @@ class Complaints:
 
     def _word(self, word: str) -> str:
         """Return what ``word`` is read as; short forms joined by a slash ("cp/sob") are as many complaints."""
-        if word in self._words:
-            return self._words[word]
-        parts = word.split("/")
+        bare = word.rstrip(".:?!")
+        if bare in self._words:
+            return self._words[bare]
+        parts = bare.split("/")
         return ", ".join(self._words[part] for part in parts) if all(part in self._words for part in parts) else word
