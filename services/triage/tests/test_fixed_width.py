@@ -186,6 +186,17 @@ def test_a_program_that_is_not_understood_is_refused(tmp_path: Path, text: str, 
         read_layout(tmp_path / "ed18inp.txt")
 
 
+def test_a_year_in_two_files_is_refused(tmp_path: Path) -> None:
+    """CDC publishes each year in several formats; a folder that holds two of them would count its visits twice."""
+    data, beside = written(tmp_path, [PLAIN])
+    (tmp_path / "ED2018.txt").write_bytes(data.read_bytes())
+    with pytest.raises(SurveyError, match=r"ed2018 and ED2018\.txt hold visits of the same year"):
+        read([data, tmp_path / "ED2018.txt", beside])
+    (tmp_path / "ed19inp.txt").write_bytes(beside.read_bytes())
+    (tmp_path / "ed2019").write_text(record({**PLAIN, "YEAR": 2019}) + "\n")
+    assert [visit.year for visit in read([data, tmp_path / "ed2019", beside, tmp_path / "ed19inp.txt"])] == [2018, 2019]
+
+
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ed2018.csv").write_text("AGE,SEX\n")
     with pytest.raises(SurveyError, match=r"ed2018\.csv has none of the formats"):

@@ -38,24 +38,37 @@ def open_survey(path: Path) -> Iterator[list[Path]]:
 
 
 def read_rows(files: Sequence[Path], wanted: Collection[str], programs: Sequence[Path] = ()) -> Iterator[Row]:
-    """Yield the ``wanted`` variables of every row of ``files``; raise ``SurveyError``.
+    """Yield the ``wanted`` variables (``YEAR`` is one) of every row of ``files``; raise ``SurveyError``.
 
-    ``programs`` are SAS INPUT programs of fixed-width files, sought before those among ``files``.
+    ``programs`` are SAS INPUT programs of fixed-width files, sought before those among ``files``. A year that is in
+    two files is refused: CDC publishes each in several formats, and its visits would count twice.
     """
+    found_in: dict[Any, Path] = {}
+    for file, rows in _opened(files, wanted, programs):
+        for row in rows:
+            other = found_in.setdefault(row["YEAR"], file)
+            if other is not file:
+                raise SurveyError(f"{other.name} and {file.name} hold visits of the same year; give only one of them")
+            yield row
+
+
+def _opened(
+    files: Sequence[Path], wanted: Collection[str], programs: Sequence[Path]
+) -> Iterator[tuple[Path, Iterator[Row]]]:
     known = [*programs, *(file for file in files if is_program(file))]
     for file in files:
         suffix = file.suffix.lower()
         if suffix == ".zip":
             with open_survey(file) as inner:
-                yield from read_rows(inner, wanted, known)
+                yield from _opened(inner, wanted, known)
         elif is_fixed_width(file):
             layout = read_layout(program_for(file, known))
             _require(layout.name, layout.columns, wanted)
-            yield from read_records(file, layout, wanted)
+            yield file, read_records(file, layout, wanted)
         elif suffix == ".parquet":
-            yield from _parquet(file, wanted)
+            yield file, _parquet(file, wanted)
         elif suffix in _READERS:
-            yield from _statistics(file, wanted)
+            yield file, _statistics(file, wanted)
         elif not is_program(file):
             raise SurveyError(f"{file.name} has none of the formats of the survey's files")
 
