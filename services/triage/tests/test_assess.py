@@ -137,10 +137,11 @@ async def test_too_little_is_no_basis_for_a_score(assessor: Callable[..., Assess
 
 
 @pytest.mark.parametrize("status", [None, MentalStatus.CONFUSED, MentalStatus.UNRESPONSIVE])
+@pytest.mark.parametrize("words", ["asdfgh qwertz", "боль в груди", "胸痛", "ألم في الصدر"])
 async def test_a_complaint_that_was_not_understood_is_said(
-    assessor: Callable[..., Assessor], status: MentalStatus | None
+    assessor: Callable[..., Assessor], words: str, status: MentalStatus | None
 ) -> None:
-    asked = request(complaint="asdfgh qwertz", vitals={"pulse": 80, "systolic": 120}, mental_status=status)
+    asked = request(complaint=words, vitals={"pulse": 80, "systolic": 120}, mental_status=status)
     answer = await assessor().assess(asked)
     assert answer.not_scored is None
     assert "complaint" in answer.missing

@@ -92,6 +92,8 @@ def test_a_systolic_pressure_below_the_diastolic_one_of_an_earlier_reading_is_no
         (["Chest pain", "chest pain"], ("chest pain",)),
         (["...", "12345", "!"], ()),
         (["a,b,c"], ()),
+        (["боль в груди"], ("боль в груди",)),
+        (["胸痛"], ("胸痛",)),
         (["chest\u0000pain"], ("chest pain",)),
         (["one;two;three;four;five;six;seven"], ("one", "two", "three", "four", "five")),
     ],

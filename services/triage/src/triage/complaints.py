@@ -14,7 +14,8 @@ MOST_PHRASES = 5
 _PARTS = re.compile(r"[;,+&\n]| and | with (?=\S+ \S+$)")
 _SPACES = re.compile(r"\s+")
 _FULL_STOPS = re.compile(r"(?<=\b[a-z])\.(?=[a-z]?\b|\s|$)")
-_LETTERS = re.compile(r"[a-z]{2,}")
+# What is in another script is not understood, and kept so that the answer says so.
+_LETTERS = re.compile(r"[a-z]{2,}|[^\W\d_a-z]")
 
 
 class Complaints:
