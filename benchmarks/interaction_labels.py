@@ -9,7 +9,7 @@ from pathlib import Path
 from lxml import etree
 from retrieval.drug_classes import label_classes
 from retrieval.drug_names import CLASS_PREFIX, combined
-from retrieval.importers.nlm_corpus import NlmLabelTexts, label_of, stated_pairs
+from retrieval.importers.nlm_corpus import NlmLabelTexts, StatedPair, label_of, stated_pairs
 from retrieval.index import Index
 from retrieval.ingest import ingest
 from retrieval.labels.interactions import Lexicon, spoken_sides
@@ -76,7 +76,7 @@ async def _one(index: Index, root: etree._Element, label: LabelText, lexicon: Le
     half = Half(documents=1)
     seen: set[tuple[str, ...]] = set()
     for pair in stated_pairs(root):
-        sides = _sides_of(pair.first, pair.second, label, lexicon)
+        sides = _sides_of(pair, label, lexicon)
         key = tuple(sorted((str(sides[0] or pair.first.lower()), str(sides[1] or pair.second.lower()))))
         if key in seen:
             continue
@@ -107,7 +107,7 @@ async def _judge(
             first, second = texts.get(pair.get("e1")), texts.get(pair.get("e2"))
             if pair.get("ddi") == "true" or not first or not second:
                 continue
-            sides = _sides_of(first, second, label, lexicon)
+            sides = _sides_of(StatedPair(first, second, "", sentence.get("text") or ""), label, lexicon)
             key = tuple(sorted((str(sides[0]), str(sides[1]))))
             if not sides[0] or not sides[1] or sides[0] == sides[1] or key in seen:
                 continue
@@ -116,12 +116,13 @@ async def _judge(
             half.stated_wrong += found
 
 
-def _sides_of(first: str, second: str, label: LabelText, lexicon: Lexicon) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _sides_of(pair: StatedPair, label: LabelText, lexicon: Lexicon) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return both sides. Where both would be this label's drug, a class stands for the others of the class."""
-    a, b = (spoken_sides(text, label, lexicon) for text in (first, second))
+    first, second = pair.first, pair.second
+    a, b = (spoken_sides(text, label, lexicon, pair.sentence, pair.before) for text in (first, second))
     if _own(a, label) and _own(b, label):
-        others = [tuple(one.name for one in lexicon.mentions(text) if one.name.startswith(CLASS_PREFIX))[:1]
-                  for text in (first, second)]  # fmt: skip
+        mentions = (lexicon.mentions(text, pair.sentence) for text in (first, second))
+        others = [tuple(one.name for one in found if one.name.startswith(CLASS_PREFIX))[:1] for found in mentions]
         if others[1]:
             b = others[1]
         elif others[0]:

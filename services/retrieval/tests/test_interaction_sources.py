@@ -299,13 +299,24 @@ def test_marked_pairs_are_facts_where_both_sides_are_known(tmp_path):
         "Text.",
         ("TESTOR", "warfarin", "Caution_Interaction", "true"),
         ("NSAIDs", "testadrine", "Increase_Interaction", "true"),
-        ("testadrine", "these agents", "Specific_Interaction", "true"),
+        ("testadrine", "other agents", "Specific_Interaction", "true"),
         ("testadrine", "digoxin", "", "false"),
     )
     facts, _, refused = read(NlmMarkedPairs(frozenset({"warfarin", "digoxin"})), tmp_path)
     assert pairs(facts) == {("testadrine", "warfarin", "moderate"), ("class:nsaid", "testadrine", "low")}
     assert refused == []
     assert {fact.source.identifier for fact in facts} == {"nlm-cv-ddi:set-1"}
+
+
+def test_what_a_marked_pair_points_back_to_is_meant(tmp_path):
+    corpus(
+        tmp_path,
+        "Text.",
+        ("digoxin", "testadrine", "", "false"),
+        ("testadrine", "these agents", "Specific_Interaction", "true"),
+    )
+    facts, _, _ = read(NlmMarkedPairs(frozenset({"digoxin"})), tmp_path)
+    assert pairs(facts) == {("testadrine", "digoxin", "low")}
 
 
 def test_the_text_of_the_corpus_is_read_without_its_marks(tmp_path):

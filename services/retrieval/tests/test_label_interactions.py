@@ -101,7 +101,45 @@ def test_the_class_of_this_drug_stands_for_it_and_another_of_the_class_does_not(
     text = "The antihypertensive effect of ACE inhibitors, including lisinopril, may be attenuated by NSAIDs."
     assert stated(text, drug="lisinopril", names=()) == {("lisinopril", "class:nsaid", "low")}
     text = "Monitor blood pressure when lisinopril is given with other antihypertensive agents."
-    assert stated(text, drug="lisinopril", names=()) == {("lisinopril", "class:antihypertensive", "moderate")}
+    assert stated(text, drug="lisinopril", names=()) == {("lisinopril", "class:antihypertensive", "low")}
+
+
+def test_of_a_broad_class_a_sentence_warns_only_where_it_is_avoided():
+    assert others("Monitor blood pressure with antihypertensive agents.") == {("class:antihypertensive", "low")}
+    assert others("Monitor potassium with ACE inhibitors.") == {("class:ace-inhibitor", "moderate")}
+    assert others("Testor should not be given in the hour after antihypertensive agents.") == {
+        ("class:antihypertensive", "moderate")
+    }
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("Additive effects may occur when diltiazem is given with other calcium channel blockers.", True),
+        ("Reductions in blood pressure may occur when diltiazem is given with calcium channel blockers.", True),
+        ("Diltiazem is a calcium channel blocker and may cause hypotension.", False),
+        ("Calcium channel blockers, including diltiazem, may cause hypotension.", False),
+        ("Diltiazem, like other calcium channel blockers, may cause hypotension.", False),
+    ],
+)
+def test_a_class_of_this_drug_is_another_where_it_is_given_with_it(sentence, expected):
+    assert (("diltiazem", "class:calcium-channel-blocker", "low") in stated(sentence, drug="diltiazem")) == expected
+
+
+def test_what_a_list_names_side_by_side_is_not_told_of_one_with_the_other():
+    text = "Such drugs include lithium, certain older drugs like pimozide, and digoxin, which are given together."
+    assert not any("testadrine" not in pair for pair in stated(text))
+    assert ("lithium", "digoxin", "low") in stated("Lithium may increase the levels of digoxin.")
+
+
+def test_what_points_back_to_the_sentence_before_is_stated_with_this_drug():
+    text = "Patients may receive lithium and digoxin. Testadrine should not be used with these drugs."
+    assert others(text, "warnings") == {("lithium", "moderate"), ("digoxin", "moderate")}
+
+
+def test_what_is_granted_does_not_deny_what_follows():
+    text = "Although testadrine did not alter the clearance of digoxin, use of Testor with digoxin increases the risk."
+    assert others(text) == {("digoxin", "low")}
 
 
 def test_what_is_listed_with_this_drug_shares_what_is_said():

@@ -6,6 +6,7 @@ and the pairs that annotators marked in it (``.xml``).
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +28,7 @@ from retrieval.labels.text import LabelText
 __all__ = ["NlmLabelTexts", "NlmMarkedPairs", "StatedPair", "stated_pairs"]
 
 _MAX_BYTES = 8 * 1024 * 1024
+_LOOKED_BACK = 3
 _EDITION = date(2014, 5, 1)
 _HEADING = re.compile(r"(?:\d+(?:\.\d+)*\s+)?([A-Z][A-Za-z0-9 ,/()&-]{2,90})")
 _SECTIONS = (
@@ -45,18 +47,22 @@ _SECTIONS = (
 
 @dataclass(frozen=True)
 class StatedPair:
-    """Two things that annotators found stated to interact: as the label writes them, with the sentence."""
+    """Two things that annotators found stated to interact: as the label writes them, with the sentence.
+
+    ``before`` is the label's text before the sentence, as far as its words may point back to it.
+    """
 
     first: str
     second: str
     kind: str
     sentence: str
+    before: str = ""
 
 
 class _Corpus:
     """One document is one input: text and marks of the same name lie side by side."""
 
-    edition = 1
+    edition = 2
 
     def __init__(self, known: frozenset[str] = frozenset()) -> None:
         self._lexicon = Lexicon(known)
@@ -108,7 +114,10 @@ class NlmMarkedPairs(_Corpus):
             level = level_of("nlm", pair.kind)
             if level is None:
                 continue
-            sides = [spoken_sides(text, label, self._lexicon) for text in (pair.first, pair.second)]
+            sides = [
+                spoken_sides(text, label, self._lexicon, pair.sentence, pair.before)
+                for text in (pair.first, pair.second)
+            ]
             for a, b in ((a, b) for a in sides[0] for b in sides[1] if a != b):
                 key = hashlib.sha256(f"{a}|{b}|{pair.kind}".encode()).hexdigest()[:12]
                 fact = Fact(
@@ -133,12 +142,15 @@ def _names(label: LabelText) -> tuple[DrugName, ...]:
 def stated_pairs(root: Any) -> list[StatedPair]:
     """Return the pairs that are marked as stated to interact."""
     found = []
+    before: deque[str] = deque(maxlen=_LOOKED_BACK)
     for sentence in root.iterfind("sentence"):
+        said = sentence.get("text") or ""
         texts = {one.get("id"): one.get("text") for one in sentence.iter("entity") if one.get("text")}
         for pair in sentence.iterfind("pair"):
             sides = texts.get(pair.get("e1")), texts.get(pair.get("e2"))
             if pair.get("ddi") == "true" and sides[0] and sides[1]:
-                found.append(StatedPair(sides[0], sides[1], pair.get("type") or "", sentence.get("text") or ""))
+                found.append(StatedPair(sides[0], sides[1], pair.get("type") or "", said, "\n".join(before)))
+        before.append(said)
     return found
 
 

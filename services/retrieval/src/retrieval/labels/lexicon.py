@@ -3,16 +3,25 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
-from retrieval.drug_classes import classes_in_words, enzyme_words, label_classes, singular, words_of_classes
+from retrieval.class_descriptions import Target
+from retrieval.drug_classes import label_classes, words_of_classes
 from retrieval.drug_names import CLASS_PREFIX
+from retrieval.labels.descriptions import described, enzymes_before
+from retrieval.labels.forms import NearNames
+from retrieval.labels.substances import SUBSTANCES, taken
+from retrieval.labels.words import Phrases, Token, keys_of, tokens_of
 from retrieval.starter import starter_names
 
 __all__ = ["Lexicon", "Mention"]
 
-# A word; or an abbreviation in brackets inside a name, "angiotensin converting enzyme (ACE) inhibitors".
-_TOKEN = re.compile(r"\(\s*[A-Za-z][\w-]{1,11}\s*\)|[A-Za-z0-9][A-Za-z0-9']*")
+_PROPERTY = re.compile(
+    r"\s+(?:(?:and|or)\s+[\w-]+\s+)?(?:effects?|actions?|activity|response|potency|efficacy|effectiveness|properties)\b",
+    re.I,
+)
+_REMEMBERED = 4096
 _TAIL = frozenset({"agent", "drug", "medication", "medicine", "therapy", "compound", "preparation", "product"})
 # Names of substances that labels mostly name as something measured or made by the body, not as what is taken.
 _NOT_TAKEN = frozenset(
@@ -90,76 +99,88 @@ class Lexicon:
     """Ingredient names recognised in sentences, beside those of the starter table and the words for classes."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._entries: dict[tuple[str, ...], str] = {}
-        self._longest: dict[str, int] = {}
+        self._entries: Phrases[str] = Phrases()
+        self._single_names: dict[str, str] = {}
         for words, name in words_of_classes().items():
-            self._enter(words, f"{CLASS_PREFIX}{name}")
-        for name, ingredient in chain(starter_names().items(), ((name, name) for name in names)):
+            self._entries.enter(words, f"{CLASS_PREFIX}{name}")
+        members = {member: member for one in label_classes().values() for member in one.members}
+        for name, ingredient in chain(starter_names().items(), members.items(), ((name, name) for name in names)):
             if len(name) > 3 and not name.startswith(CLASS_PREFIX) and name.lower() not in _NOT_TAKEN:
-                words = tuple(word for word in re.split(r"[^a-z0-9']+", name.lower()) if word)
+                words = keys_of(name)
                 if words:
-                    self._enter(words, ingredient.lower())
+                    self._entries.enter(words, ingredient.lower())
+                    if len(words) == 1:
+                        self._single_names.setdefault(words[0], ingredient.lower())
+        self._near = NearNames(self._single_names)
+        self._read = lru_cache(maxsize=_REMEMBERED)(self._mentions)
 
-    def _enter(self, words: tuple[str, ...], name: str) -> None:
-        self._entries.setdefault(words, name)
-        self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
+    def mentions(self, text: str, before: str = "") -> tuple[Mention, ...]:
+        """Return what is named in ``text`` in order; where names overlap, the first and longest.
 
-    def mentions(self, text: str) -> list[Mention]:
-        """Return what is named in ``text`` in order; where names overlap, the first and longest."""
-        found = [
-            Mention(f"{CLASS_PREFIX}{name}", match.start(), match.end())
-            for match in enzyme_words().finditer(text)
-            for name in classes_in_words(match[0])
-        ]
-        found += _listed_enzymes(text)
+        ``before`` is what stands before ``text``: what "this enzyme" points back to.
+        """
+        return self._read(text, enzymes_before(text, before))
+
+    def _mentions(self, text: str, back: tuple[Target, ...]) -> tuple[Mention, ...]:
+        found = _listed_enzymes(text)
         taken = [(one.start, one.end) for one in found]
-        tokens = [
-            (match.start(), match.end(), match[0].lower())
-            for match in _TOKEN.finditer(text)
-            if not any(start <= match.start() < end for start, end in taken)
-        ]
-        found += self._named(tokens, text)
-        return sorted(found, key=lambda one: one.start)
+        tokens = [one for one in tokens_of(text) if not any(start <= one.start < end for start, end in taken)]
+        found += self._named(tokens, text, back)
+        return tuple(sorted(found, key=lambda one: one.start))
 
-    def _named(self, tokens: list[tuple[int, int, str]], text: str) -> Iterator[Mention]:
+    def _named(self, tokens: list[Token], text: str, back: tuple[Target, ...]) -> Iterator[Mention]:
         place = 0
         while place < len(tokens):
-            start, _, first = tokens[place]
-            longest = max(self._longest.get(word, 0) for word in {first, singular(first)})
-            hit = self._at(tokens, place, longest) if longest else None
-            if hit is None:
-                short = _SHORTENED.match(text, start)
-                if short is not None and first in _DIURETICS:
-                    yield Mention(f"{CLASS_PREFIX}{_DIURETICS[first]}", start, start + len(short[1]))
+            start = tokens[place].start
+            hit = self._known(tokens, place)
+            told = described(tokens, place, text, back)
+            if told is not None and (hit is None or told[1] > hit[1]):
+                for name in told[0]:
+                    yield Mention(f"{CLASS_PREFIX}{name}", start, tokens[told[1]].end)
+                place = told[1] + 1
+            elif hit is not None:
+                end = tokens[hit[1]].end
+                if not _measured(text, start, end) and not _is_property(hit[0], text, end):
+                    yield Mention(hit[0], start, end)
+                place = hit[1] + 1
+            else:
+                yield from self._single(tokens[place], text)
                 place += 1
-                continue
-            name, last = hit
-            if name.startswith(CLASS_PREFIX):
-                while last + 1 < len(tokens) and singular(tokens[last + 1][2].strip("() ")) in _TAIL:
-                    last += 1
-            elif _MEASURED.match(text[tokens[last][1] :]) and re.search(r"serum\W*$", text[:start], re.I):
-                place = last + 1
-                continue
-            yield Mention(name, start, tokens[last][1])
-            place = last + 1
 
-    def _at(self, tokens: list[tuple[int, int, str]], place: int, longest: int) -> tuple[str, int] | None:
-        """Return the longest name that begins at a token, and the number of its last token."""
-        words: list[str] = []
-        best = None
-        at = place
-        while at < len(tokens) and len(words) < longest:
-            word = tokens[at][2]
-            if word.startswith("("):
-                if not words:
-                    word = word.strip("() ")
-                else:
-                    at += 1
-                    continue
-            words.append(word)
-            single = tuple(singular(one) for one in words)
-            name = self._entries.get(tuple(words)) or self._entries.get(single)
-            if name is not None:
-                best = name, at
-            at += 1
-        return best
+    def _single(self, token: Token, text: str) -> Iterator[Mention]:
+        """Yield what one word names that is no name by itself."""
+        if token.key in SUBSTANCES:
+            if taken(text, token.start, token.end):
+                yield Mention(f"{CLASS_PREFIX}{SUBSTANCES[token.key]}", token.start, token.end)
+            return
+        meant = self._near.meant(token.key)
+        if meant is not None:
+            yield Mention(self._single_names[meant], token.start, token.end)
+        else:
+            yield from _shortened(token, text)
+
+    def _known(self, tokens: list[Token], place: int) -> tuple[str, int] | None:
+        """Return the longest name at a word and its last word, that of a class with the noun after it."""
+        hit = self._entries.at(tokens, place)
+        if hit is None or not hit[0].startswith(CLASS_PREFIX):
+            return hit
+        name, last = hit
+        while last + 1 < len(tokens) and tokens[last + 1].key.strip("() ") in _TAIL:
+            last += 1
+        return name, last
+
+
+def _measured(text: str, start: int, end: int) -> bool:
+    """Whether a name is that of something measured: "serum digoxin levels"."""
+    return bool(_MEASURED.match(text[end:]) and re.search(r"serum\W*$", text[:start], re.I))
+
+
+def _is_property(name: str, text: str, end: int) -> bool:
+    """Whether a word for a class is that of what something does: "the antihypertensive effect"."""
+    return name.startswith(CLASS_PREFIX) and bool(_PROPERTY.match(text, end))
+
+
+def _shortened(token: Token, text: str) -> Iterator[Mention]:
+    short = _SHORTENED.match(text, token.start) if token.key in _DIURETICS else None
+    if short is not None:
+        yield Mention(f"{CLASS_PREFIX}{_DIURETICS[token.key]}", token.start, token.start + len(short[1]))

@@ -1,5 +1,6 @@
 """Sentences of a label that name its drug (or are about it by where they stand) with another, and what comes of it."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from retrieval.drug_classes import label_classes
 from retrieval.drug_names import CLASS_PREFIX
 from retrieval.interaction_severity import Level, level_of
+from retrieval.labels.back_references import pointed_back
+from retrieval.labels.clauses import denied
 from retrieval.labels.lexicon import Lexicon, Mention
 from retrieval.labels.own_drug import OwnDrug, OwnMention, masked
 from retrieval.labels.text import LabelText, Sentence, sentences
@@ -18,8 +21,10 @@ _WIDE_SECTIONS = (
     "dosage_and_administration", "clinical_pharmacology", "adverse_reactions", "description",
 )  # fmt: skip
 _LONGEST_WIDE = 1200
+_LONGEST_OF_OTHERS = 400
 _ACTION = re.compile(
     r"\bavoid|contraindicat|not recommended|should not|\bdo not\b|must not|caution|monitor|adjust|close(?:ly)? |careful"
+    r"|\bnot to (?:use|take|be)\b"
     r"|\blimit|\bexceed|discontinu|withh[eo]ld|withdraw|separate|at least .{1,20} (?:before|after|apart)|observed?\b"
     r"|dos(?:e|age)\w* .{0,60}(?:reduc|decreas|lower|increas)|(?:reduc|decreas|lower|increas)\w* .{0,40}\bdos(?:e|age)"
     r"|should be (?:considered|informed|told|advised|warned|given|taken|used|started|stopped|administered|reduced)",
@@ -31,29 +36,39 @@ _EFFECT = re.compile(
     r"|hyperkal|hypokal|bleed|hemorrhag|block|elevat|\beffects?\b|result|associated|lead|cause|produc|react|counteract"
     r"|exaggerat|precipitat|metaboli[sz]|absor|bind|displac|bradycardia|failure|collapse|arrest|syndrome|dysfunction"
     r"|raise|lower|rais|interfer|affect|alter|change|sensitiv|respon|excess|severe|intensif|mask|delay|exacerbat|aggravat"
+    r"|(?:hyper|hypo)[a-z]{4,}|\boccur"
     r"|compromis|deteriorat|worsen|depress|necrosis|obstruct|gout|stud(?:y|ies)|not been",
     re.I,
 )
 _JOINED = re.compile(
     r"concomitant|concurrent|co-?admin|combin|together|simultan|receiv|taking|treated with|on .{0,30}therapy|with other"
-    r"|in the presence of|used with|given with|addition of|added to|interact|in patients (?:on|who)|such as|including",
-    re.I,
-)
-_NEGATED = re.compile(
-    r"\bno (?:\w+[ -]){0,4}(?:interactions?|effects?|changes?|differences?|evidence|influence|alterations?|impact)\b"
-    r"|\b(?:did|does|do) not (?:\w+ ){0,2}(?:affect|alter|change|influence|increase|decrease|interact|potentiate|modify"
-    r"|prolong|produce|appear|seem|impact|have|inhibit|induce)"
-    r"|\b(?:has|have|had|with|without|there (?:is|was|were)) no (?:\w+ ){0,3}(?:effect|interaction|influence|change)"
-    r"|\bnot (?:\w+ )?(?:affected|altered|changed|influenced|modified|observed|seen|contraindicated|inhibited)\b"
-    r"|\bunaffected\b|\bunchanged\b|no dos(?:e|age) adjust|without (?:any )?(?:evidence|apparent|adverse|clinically)"
-    r"|have been used (?:safely|concomitantly without)|\bno\b[^.;]{0,60}\bwere (?:found|observed|seen)"
-    r"|safely (?:co-?)?(?:administered|given|used)|without (?:observed|any|apparent) |hypersensitiv|allerg(?:y|ic) to",
+    r"|in the presence of|used with|given with|is also"
+    r"|addition of|added to|interact|in patients (?:on|who)|such as|including",
     re.I,
 )
 _OTHER_OF = re.compile(r"\b(?:other|another|second|concomitant|concurrent|additional)\s+(?:[\w-]+\s+)?$", re.I)
-_EXAMPLE = re.compile(r"\W*(?:including|such as|like|e\.?g\.?,?)\s+(?:[\w-]+[\s,]+){0,6}", re.I)
+_AVOIDED = re.compile(
+    r"\bavoid|contraindicat|not recommended|should not|\bdo not\b|must not|\bnot to (?:use|take)\b", re.I
+)
+_RELATION = re.compile(
+    r"\b(?:with|to|of|on|by|in|may|can|could|might|will|has|have|increas|decreas|reduc|inhibit|potentiat|enhanc|affect"
+    r"|alter|interfer|displac|impair|rais|lower|block|antagoni|attenuat|diminish|prolong|sensiti)",
+    re.I,
+)
+# "ACE inhibitors, including lisinopril", "the ACE inhibitor lisinopril"
+_APPOSED = re.compile(
+    r"[\s(]*(?:[\s,(]*(?:including|such as|like|e\.?g\.?,?)\s+(?:(?!with\b)[\w-]+[\s,]+){0,6})?", re.I
+)
+# "as with other ACE inhibitors"
+_LIKENED = re.compile(r"\b(?:as with|like|unlike|similar to|than|as do)\s+(?:[\w-]+\s+){0,2}$", re.I)
+# "the effect of ACE inhibitors"
+_OF = re.compile(r"\bof\s+(?:[\w-]+\s+){0,2}$", re.I)
+# "lisinopril, an ACE inhibitor", "lisinopril is a long-acting ACE inhibitor"
+_CALLED = re.compile(
+    r"\W*(?:(?:is|are|as|and|,|\()\W*)?(?:an?|the)?\s*(?:(?!with\b|to\b|by\b|or\b|and\b)[\w-]+\s+){0,3}", re.I
+)
+_ONE_WITH_OTHER = re.compile(r"\s+(?:concomitantly |concurrently |together )?with\s+(?:other |an? |the )?", re.I)
 _LISTED_ON = re.compile(r"\s*(?:,|/|,?\s*(?:and|or|and/or|/)\s)\s*(?:other |the |a |an |any )?", re.I)
-_CLAUSE = re.compile(r";\s|,? (?:but|however|whereas|while|although)\b,? |, with the exception of ", re.I)
 _WITH_EACH_OTHER = re.compile(r"@(?:(?:\s*,\s*(?:and |or )?|\s+and\s+|\s+or\s+)@)* with @")
 
 
@@ -86,9 +101,10 @@ def wide(label: LabelText, lexicon: Lexicon) -> Iterator[tuple[Found, Sentence]]
 
 def _together(sentence: Sentence, own: OwnDrug, lexicon: Lexicon) -> Iterator[Found]:
     text = sentence.text
-    mine = own.mentions(text)
-    named = [one for one in lexicon.mentions(text) if not any(a < one.end and one.start < b for a, b, _ in mine)]
+    mine, named = _mentioned(sentence, own, lexicon)
+    back = [one for one in pointed_back(text, sentence.before, lexicon) if not own.of_class(one.name)]
     others = [one for one in named if _is_another(one, text, own, mine)]
+    named, others = [*named, *back], [*others, *back]
     if not others:
         return
     action, effect = _ACTION.search(text), _EFFECT.search(text)
@@ -97,29 +113,86 @@ def _together(sentence: Sentence, own: OwnDrug, lexicon: Lexicon) -> Iterator[Fo
     about = bool(mine) or len(others) < len(named)
     if not about and sentence.section != "drug_interactions" and not _JOINED.search(text):
         return
-    level = label_level("asks for action" if action else "described")
     mates = _mates(mine, named, others, text, own)
     apart = not about and bool(_WITH_EACH_OTHER.search(masked(text, own, lexicon)[0]))
     for one in others:
-        if not _NEGATED.search(_clause(text, one)):
-            for side in () if apart else _sides(mine, [one for one in named if one not in others], own):
-                yield Found(side, one.name, level)
-            for mate in mates:
-                if one not in mates and mate.name != one.name:
-                    yield Found(mate.name, one.name, level)
+        if denied(text, one.start, one.end):
+            continue
+        level = _level(text, one, action)
+        for side in () if apart else _sides(mine, [one for one in named if one not in others], own):
+            yield Found(side, one.name, level)
+        for mate in mates:
+            if one in mates or _same(mate, one):
+                continue
+            if about:
+                yield Found(mate.name, one.name, level)
+            elif len(text) <= _LONGEST_OF_OTHERS and _told_apart(text, mate, one):
+                yield _of_others(text, mate, one)
+    if about:
+        for one, other in itertools.pairwise(others):
+            if _ONE_WITH_OTHER.fullmatch(text[one.end : other.start]) and not denied(text, one.start, other.end):
+                yield _of_others(text, one, other)
+
+
+def _of_others(text: str, one: Mention, other: Mention) -> Found:
+    """Return what is said of two other drugs: it warns only where they are not to be taken."""
+    return Found(one.name, other.name, _level(text, other, _AVOIDED.search(text)))
+
+
+def _mentioned(sentence: Sentence, own: OwnDrug, lexicon: Lexicon) -> tuple[list[OwnMention], list[Mention]]:
+    """Return where this drug is named, and what else is: of names that overlap the longer."""
+    mine, found = own.mentions(sentence.text), lexicon.mentions(sentence.text, sentence.before)
+    longer = [one for one in found if one.name.startswith(CLASS_PREFIX)]
+    mine = [span for span in mine if not any(_inside(span, one) and not own.of_class(one.name) for one in longer)]
+    return mine, [one for one in found if not any(a < one.end and one.start < b for a, b, _ in mine)]
+
+
+def _inside(span: OwnMention, one: Mention) -> bool:
+    return one.start <= span[0] and span[1] <= one.end and one.end - one.start > span[1] - span[0]
+
+
+def _level(text: str, one: Mention, action: re.Match[str] | None) -> Level:
+    """Return how grave it is: of a broad class, action is asked for only where it is to be avoided."""
+    group = label_classes().get(one.name.removeprefix(CLASS_PREFIX))
+    broad = group is not None and group.broad
+    return label_level("asks for action" if (_AVOIDED.search(text) if broad else action) else "described")
 
 
 def _is_another(one: Mention, text: str, own: OwnDrug, mine: list[OwnMention]) -> bool:
     """Whether a mention is of another drug: a class of this one stands for it, unless "other" or the like is said.
 
-    A class by what its members do stands beside this drug where this drug is named too, and not as its example.
+    Where this drug is named too, its class is another of the class, unless the one stands for the other or is likened
+    to it. A class by what its members do is always another, but for its example.
     """
-    if not own.of_class(one.name) or _OTHER_OF.search(text[max(0, one.start - 25) : one.start]):
+    if not own.of_class(one.name):
         return True
-    group = label_classes().get(one.name.removeprefix(CLASS_PREFIX))
-    if group is None or not group.by_effect or not mine:
+    if any(_APPOSED.fullmatch(text[one.end : start]) for start, _, _ in mine if start >= one.end):
         return False
-    return not any(_EXAMPLE.fullmatch(text[one.end : start]) for start, _, _ in mine if start >= one.end)
+    before = text[max(0, one.start - 60) : one.start]
+    if _OTHER_OF.search(before):
+        return not _LIKENED.search(before)
+    group = label_classes().get(one.name.removeprefix(CLASS_PREFIX))
+    if group is None or group.by_effect:
+        return group is not None
+    called = any(_CALLED.fullmatch(text[end : one.start]) for _, end, _ in mine if end <= one.start)
+    return bool(mine) and not (called or _LIKENED.search(before) or _OF.search(before))
+
+
+def _told_apart(text: str, one: Mention, other: Mention) -> bool:
+    """Whether something is said of one and the other, not of both in one list."""
+    between = text[min(one.end, other.end) : max(one.start, other.start)]
+    return bool(_RELATION.search(between))
+
+
+def _same(one: Mention, other: Mention) -> bool:
+    """Whether one is the other, or an example of it."""
+    a, b = (_members(mention.name) for mention in (one, other))
+    return one.name == other.name or one.name in b or other.name in a
+
+
+def _members(name: str) -> tuple[str, ...]:
+    group = label_classes().get(name.removeprefix(CLASS_PREFIX)) if name.startswith(CLASS_PREFIX) else None
+    return group.members if group else ()
 
 
 def _mates(
@@ -153,13 +226,3 @@ def _sides(mine: list[OwnMention], named: list[Mention], own: OwnDrug) -> tuple[
     said = [of for _, _, of in mine if of != own.ingredients] + [own.of_class(one.name) for one in named]
     narrowed = frozenset().union(*said)
     return tuple(sorted(narrowed)) if narrowed else (own.whole,)
-
-
-def _clause(text: str, mention: Mention) -> str:
-    start, end = 0, len(text)
-    for match in _CLAUSE.finditer(text):
-        if match.end() <= mention.start:
-            start = match.end()
-        elif match.start() >= mention.end:
-            end = min(end, match.start())
-    return text[start:end]
