@@ -27,9 +27,8 @@ class CheckedAddresses(httpcore.AsyncNetworkBackend):
     between two questions is asked only one.
     """
 
-    def __init__(self, host: str, port: int, *, any_address: bool, resolver: Resolver = resolve) -> None:
+    def __init__(self, host: str, port: int, *, resolver: Resolver = resolve) -> None:
         self._place = (host, port)
-        self._any_address = any_address
         self._resolve = resolver
         self._network = httpcore.AnyIOBackend()
 
@@ -47,7 +46,7 @@ class CheckedAddresses(httpcore.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
-                if not addresses or not (self._any_address or all(may_connect(host, one) for one in addresses)):
+                if not addresses or not all(may_connect(host, one) for one in addresses):
                     raise httpcore.ConnectError("the name leads to an address that no EHR can be at")
                 return await self._first(addresses, port, local_address, socket_options)
         except TimeoutError:

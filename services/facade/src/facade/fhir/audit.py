@@ -10,8 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.fhir.access import Access
 from facade.resources.access_event import AccessParties, access_event
-from facade.store.database import Work
-from facade.store.resources import Resources, StoredResource
+from facade.store.resources import Beside, Resources, StoredResource
 
 __all__ = ["Auditor", "Call"]
 
@@ -49,7 +48,7 @@ class Auditor:
         await self._keep(call, interaction, [None], query=text, outcome="4")
 
     async def operation(
-        self, call: Call, name: str, patient: str | None, outcome: str = "0", beside: Work[None] | None = None
+        self, call: Call, name: str, patient: str | None, outcome: str = "0", beside: Beside | None = None
     ) -> None:
         """Record that an operation (``$draft``) was invoked, and how it ended: 0, 4 (refused) or 8 (failed).
 
@@ -66,7 +65,7 @@ class Auditor:
         target: str | None = None,
         query: str | None = None,
         outcome: str = "0",
-        beside: Work[None] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         access, at = call.access, self._clock()
         user = access.user if access.user is not None or access.subject == access.client_id else access.subject

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from fhir_support.r4 import ResourceInvalid, check, validated
@@ -207,8 +206,6 @@ def out(name: str, kind: str, value: Any) -> dict[str, Any]:
     """Return an output parameter: of a type (``string``), a ``resource`` or with ``part``."""
     if kind in ("resource", "part"):
         return {"name": name, kind: value}
-    if isinstance(value, float):
-        value = Decimal(str(value))
     return {"name": name, f"value{kind[0].upper()}{kind[1:]}": value}
 
 

@@ -8,7 +8,7 @@ from service_runtime.deadline import Deadline
 
 from facade.fhir.audit import Call
 from facade.operations.parameters import Inputs
-from facade.store.database import Work
+from facade.store.resources import Beside
 
 __all__ = ["Answered", "Prepared", "PreparesOperation"]
 
@@ -18,7 +18,7 @@ class Answered:
     """What to answer with, and what must be on the disk before: it is kept with the record of the call, or neither."""
 
     resource: dict[str, Any]
-    keep: Work[None] | None = None
+    keep: Beside | None = None
 
 
 @dataclass(frozen=True)

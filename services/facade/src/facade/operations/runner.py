@@ -21,8 +21,8 @@ from facade.operations.errors import DeadlineExceeded, TooManyAtOnce, TooManyJob
 from facade.operations.parameters import read_parameters
 from facade.operations.prepared import Prepared, PreparesOperation
 from facade.operations.table import OPERATIONS, OperationSpec, raw_definition
-from facade.store.database import Work
 from facade.store.jobs import Job, Jobs, owner_of
+from facade.store.resources import Beside
 
 __all__ = ["Operations"]
 
@@ -30,7 +30,7 @@ _MOST_WAITING = 100
 _LATER_S = 30.0
 """Well within a lease: a job that runs is never begun a second time."""
 _Used = TypeVar("_Used")
-_Outcome = tuple[_Used, Work[None] | None]
+_Outcome = tuple[_Used, Beside | None]
 """What to answer, and what is kept with the record of the call."""
 
 

@@ -40,7 +40,6 @@ from facade.resources.risk_assessment import (
     NOT_SCORED_WORDS,
     AssessmentContext,
     assessment_of,
-    plain,
     triage_device,
     triage_provenance,
 )
@@ -292,4 +291,4 @@ def _answer(assessment: dict[str, Any], answer: TriageAnswer, base: str) -> dict
     ]
     # Not put through the structural check, which takes longer than everything else of an answer and would say the same
     # each time: names and types are fixed here, and the tests judge them by it and by the official validator.
-    return {"resourceType": "Parameters", "meta": ai_meta(), "parameter": [plain(one) for one in listed]}
+    return {"resourceType": "Parameters", "meta": ai_meta(), "parameter": listed}

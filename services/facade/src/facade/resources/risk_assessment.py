@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from fhir_support.identifiers import deterministic_id, identifier
@@ -17,7 +16,6 @@ __all__ = [
     "AssessmentContext",
     "assessment_of",
     "decided",
-    "plain",
     "rule_text",
     "triage_device",
     "triage_device_id",
@@ -82,15 +80,6 @@ def assessment_of(context: AssessmentContext, answer: TriageAnswer, ehr_base: st
     if predictions := _predictions(answer):
         resource["prediction"] = predictions
     return resource
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as JSON has it: decimals that ``out`` made are numbers again."""
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    return float(value) if isinstance(value, Decimal) else value
 
 
 def _headline(answer: TriageAnswer) -> str:

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Table, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from facade.store.tables import Base
 
@@ -21,8 +22,8 @@ _MIGRATIONS = "facade:store/migrations"
 _READ_ONLY = "preceptor_read_only"
 _MOST_TOGETHER = 50
 _Result = TypeVar("_Result")
-Work = Callable[[AsyncSession], Awaitable[_Result]]
-"""Something to write inside a transaction that somebody else begins and ends."""
+Work = Callable[[Connection], _Result]
+"""Something to write inside a transaction that somebody else begins and ends; it may run in a thread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +49,12 @@ class Database:
             connect_args={"password": password} if is_postgresql and password else {},
         )
         self._turn: AbstractAsyncContextManager[object] = nullcontext()
+        self._writer: _Writer | None = None
         if self._engine.dialect.name == "sqlite":
-            _prepare_sqlite(self._engine)
+            _prepare_sqlite(self._engine.sync_engine)
             # SQLite has one writer at a time and lets the others try again and again; here they wait in turn.
             self._turn = asyncio.Lock()
+            self._writer = _Writer(url)
         self._waiting: list[_Writing] = []
         self._statements: dict[tuple[str, str | None, tuple[str, ...]], Any] = {}
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)
@@ -87,8 +90,7 @@ class Database:
 
     async def _write_together(self, together: Sequence[_Writing]) -> None:
         try:
-            async with self._writing() as session, session.begin():
-                results = [await one.work(session) for one in together]
+            results = await self._run_together([one.work for one in together])
         except Exception as error:  # noqa: BLE001  told to whom it belongs
             if len(together) > 1:
                 for one in together:
@@ -98,6 +100,12 @@ class Database:
             return
         for one, result in zip(together, results, strict=True):
             _tell(one.outcome, result, None)
+
+    async def _run_together(self, works: Sequence[Work[Any]]) -> list[Any]:
+        if self._writer is not None:
+            return await self._writer.run(works)
+        async with self._engine.begin() as connection:
+            return [await connection.run_sync(work) for work in works]
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -158,6 +166,30 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+        if self._writer is not None:
+            self._writer.close()
+
+
+class _Writer:
+    """Runs whole transactions of SQLite in one thread: aiosqlite changes threads several times for each statement."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(make_url(url).set(drivername="sqlite"), hide_parameters=True)
+        _prepare_sqlite(self._engine)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
+
+    async def run(self, works: Sequence[Work[Any]]) -> list[Any]:
+        """Run ``works`` in one transaction; return what they return."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, works)
+
+    def close(self) -> None:
+        """Close the connection in its own thread."""
+        self._thread.submit(self._engine.dispose)
+        self._thread.shutdown()
+
+    def _run(self, works: Sequence[Work[Any]]) -> list[Any]:
+        with self._engine.begin() as connection:
+            return [work(connection) for work in works]
 
 
 def _tell(outcome: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
@@ -177,7 +209,7 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
+def _prepare_sqlite(engine: Engine) -> None:
     """Make every commit durable and every write transaction take its lock at the start.
 
     ``synchronous=FULL`` syncs the write-ahead log at each commit; with NORMAL an acknowledged event could be lost
@@ -185,7 +217,7 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     whatever the busy timeout: BEGIN IMMEDIATE waits instead.
     """
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def _connect(connection: DBAPIConnection, _record: object) -> None:
         connection.isolation_level = None  # the listener below emits BEGIN
         cursor = connection.cursor()
@@ -193,7 +225,7 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get(_READ_ONLY, False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

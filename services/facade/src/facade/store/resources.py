@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 from fhir_support.identifiers import deterministic_id
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretError, SecretStore
-from sqlalchemy import ColumnElement, Table, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Insert, Table, and_, func, insert, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.fhir.criteria import Criterion, Limit
@@ -28,7 +28,7 @@ from facade.store.database import Database, Work
 from facade.store.resource_index import IndexKeys, digest, meets, within
 from facade.store.resource_rows import DateRow, ResourceRow, TermRow
 
-__all__ = ["Found", "Order", "Place", "Prepared", "Resources", "StoredResource"]
+__all__ = ["Beside", "Found", "Order", "Place", "Prepared", "Resources", "StoredResource"]
 
 Order = Literal["kept", "oldest", "newest"]
 """``kept`` is the order in which versions were kept: what changes while pages are turned comes again, and nothing is
@@ -40,6 +40,8 @@ Place = tuple[int, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Into the tables themselves: there are dozens of rows to an answer, and none of them is an object to anybody.
 _INSERT_TERMS, _INSERT_DATES = (insert(cast(Table, one.__table__)) for one in (TermRow, DateRow))
+_RESOURCES = cast(Table, ResourceRow.__table__)
+_INSERT_NEW = insert(_RESOURCES).returning(_RESOURCES.c.sequence, sort_by_parameter_order=True)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class Prepared:
     sealed: bytes
     digests: frozenset[bytes]
     dates: frozenset[tuple[str, DateRange]]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is written in the same transaction as something else: new resources, and ``rows`` of other tables."""
+
+    resources: Sequence[Prepared]
+    rows: Work[None]
 
 
 class Resources:
@@ -157,22 +167,17 @@ class Resources:
         async with self._database.session() as session:
             await self.add_all(session, prepared)
 
-    async def add_new(self, session: AsyncSession, prepared: Sequence[Prepared]) -> None:
-        """Add several inside a transaction whose ids were made for them, so that nothing can be there before."""
-        if not prepared:
-            return
-        statement = insert(ResourceRow).returning(ResourceRow.sequence, sort_by_parameter_order=True)
-        rows = [_row(one, version=1, after_ms=0) for one in prepared]
-        sequences = (await session.scalars(statement, rows)).all()
-        await _index(session, list(zip(sequences, prepared, strict=True)))
+    async def put_new(self, *prepared: Prepared, beside: Beside | None = None) -> None:
+        """Add several whose ids were made for them, so that nothing can be there before, with what is ``beside``."""
+        new = (*beside.resources, *prepared) if beside else prepared
+        rows = [_row(one, version=1, after_ms=0) for one in new]
 
-    async def put_new(self, *prepared: Prepared, beside: Work[None] | None = None) -> None:
-        """Do as ``add_new`` and end the transaction; what stands ``beside`` is written in it too."""
-
-        async def work(session: AsyncSession) -> None:
+        def work(connection: Connection) -> None:
             if beside is not None:
-                await beside(session)
-            await self.add_new(session, prepared)
+                beside.rows(connection)
+            sequences = connection.execute(_INSERT_NEW, rows).scalars().all()
+            for statement, indexed in _index(zip(sequences, new, strict=True)):
+                connection.execute(statement, indexed)
 
         await self._database.write(work)
 
@@ -181,7 +186,8 @@ class Resources:
         row = _row(prepared, version=version, after_ms=after_ms)
         sequence: int | None = await self._database.insert_new_row(session, ResourceRow, row, ResourceRow.sequence)
         if sequence is not None:
-            await _index(session, [(sequence, prepared)])
+            for statement, indexed in _index([(sequence, prepared)]):
+                await session.execute(statement, indexed)
         return sequence
 
     async def get(
@@ -291,17 +297,16 @@ def _row(prepared: Prepared, *, version: int, after_ms: int) -> dict[str, Any]:
     }
 
 
-async def _index(session: AsyncSession, inserted: Sequence[tuple[int, Prepared]]) -> None:
-    """Insert what versions are found by."""
+def _index(versions: Iterable[tuple[int, Prepared]]) -> list[tuple[Insert, list[dict[str, Any]]]]:
+    """Return what inserts what versions are found by."""
+    inserted = list(versions)
     terms = [{"digest": one, "resource": sequence} for sequence, prepared in inserted for one in prepared.digests]
     dates = [
         {"resource": sequence, "code": code, "low": span.low, "high": span.high}
         for sequence, prepared in inserted
         for code, span in prepared.dates
     ]
-    for statement, rows in ((_INSERT_TERMS, terms), (_INSERT_DATES, dates)):
-        if rows:
-            await session.execute(statement, rows)
+    return [(statement, rows) for statement, rows in ((_INSERT_TERMS, terms), (_INSERT_DATES, dates)) if rows]
 
 
 def _own_meta(resource: Mapping[str, Any]) -> dict[str, Any]:

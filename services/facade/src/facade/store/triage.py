@@ -10,19 +10,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from fhir_support.identifiers import deterministic_id
 from service_contracts.triage import TriageAnswer
 from service_runtime.envelope import EnvelopeCipher
-from sqlalchemy import ForeignKey, LargeBinary, String, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, ForeignKey, LargeBinary, String, Table, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from facade.resources.ids import patient_scope
-from facade.store.database import Database, Work
-from facade.store.resources import Prepared, Resources
+from facade.store.database import Database
+from facade.store.resources import Beside, Prepared, Resources
 from facade.store.tables import Base
 
 __all__ = [
@@ -61,6 +60,9 @@ class TriageFeedbackRow(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     reason: Mapped[bytes | None] = mapped_column(LargeBinary)
     given_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+_INSERT_RECORD = insert(cast(Table, TriageRecordRow.__table__))
 
 
 @dataclass(frozen=True)
@@ -119,18 +121,17 @@ class TriageRecords:
         self._cipher = cipher
         self._resources = resources
 
-    async def keeping(self, record: TriageRecord, written: Sequence[Prepared]) -> Work[None]:
-        """Seal a record; return what keeps it with the resources of its answer, whose ids were made for them."""
+    async def keeping(self, record: TriageRecord, written: Sequence[Prepared]) -> Beside:
+        """Seal a record; return it with the resources of its answer, whose ids were made for them."""
         sealed = await self._cipher.seal(
             json.dumps(record.content).encode(), scope=_scope(record.ehr_id), aad=f"triage_record.sealed/{record.id}"
         )
         row = {"id": record.id, "ehr_id": record.ehr_id, "sealed": sealed, "answered_at": record.at}
 
-        async def work(session: AsyncSession) -> None:
-            await self._database.insert_new(session, TriageRecordRow, row)
-            await self._resources.add_new(session, written)
+        def insert_record(connection: Connection) -> None:
+            connection.execute(_INSERT_RECORD, row)
 
-        return work
+        return Beside(written, insert_record)
 
     async def add_feedback(
         self, ehr_id: str, record_id: str, patient: str, feedback: TriageFeedback, written: Sequence[Prepared]
