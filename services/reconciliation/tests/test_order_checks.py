@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from reconciliation.case import build_case
 from reconciliation.clients import EvidenceUnavailable
 from reconciliation.knowledge import Knowledge
 from reconciliation.order_checker import OrderChecker
 from reconciliation.order_checks import check_draft_orders
+from service_contracts.chart import ChartReference
 from service_contracts.evidence import (
     AllergyClass,
     DoseLimit,
@@ -19,6 +21,7 @@ from service_contracts.evidence import (
     SubjectKind,
 )
 from service_contracts.order_checks import OrderCheckRequest, ProposedAction
+from service_contracts.quantity import Coding
 from service_contracts.reconciliation import ClaimKind, NotCheckedReason, Verdict
 
 
@@ -252,3 +255,37 @@ async def test_everything_is_asked_in_one_question(make):
     await OrderChecker(facts).check(request)
     (query,) = facts.queries
     assert len(query.subjects) == 16
+
+
+def coded_orders(make):
+    """Two orders whose words say nothing, told apart by their codes alone; and what each was understood as."""
+    orders, subjects = [], []
+    for code, ingredient in (("29046", "lisinopril"), ("9997", "spironolactone")):
+        codes = (Coding(system="http://www.nlm.nih.gov/research/umls/rxnorm", code=code),)
+        source = ChartReference(reference=f"MedicationRequest/{ingredient}")
+        order = make.medication("Own supply", 50, times=1)
+        orders.append(order.model_copy(update={"codes": codes, "source": source}))
+        subject = Subject(kind=SubjectKind.DRUG, text="Own supply", codes=codes)
+        subjects.append(ResolvedSubject(subject=subject, ingredients=(ingredient,)))
+    return orders, subjects
+
+
+def test_orders_of_the_same_words_are_told_apart_by_their_codes(make, check):
+    orders, subjects = coded_orders(make)
+    limit = make.fact("max", DoseLimit(ingredient="lisinopril", max_daily=make.quantity(40, "mg")))
+    pair = Interaction(a="lisinopril", b="spironolactone", severity=Severity.MODERATE, effect="high potassium")
+    interaction = make.fact("pair", pair)
+    for given in (orders, orders[::-1]):
+        flags = {flag.kind: flag for flag in check(given, facts=[limit, interaction], subjects=subjects).flags}
+        assert flags.keys() == {ClaimKind.DOSE, ClaimKind.INTERACTION}
+        assert [one.reference for one in flags[ClaimKind.DOSE].chart] == ["MedicationRequest/lisinopril"]
+
+
+def test_a_draft_of_such_orders_is_checked_against_what_each_is(make):
+    orders, subjects = coded_orders(make)
+    case = build_case(
+        make.chart(medications=tuple(orders)),
+        make.sentences("Own supply: take 50 mg once a day.\nOwn supply: take 50 mg once a day."),
+        Knowledge((make.evidence((), subjects),)),
+    )
+    assert sorted(drug.resolved.ingredients for drug in case.drugs) == [("lisinopril",), ("spironolactone",)]

@@ -129,13 +129,14 @@ def _link(
     resolved = knowledge.resolve(SubjectKind.DRUG, *_spellings(statement))
     order = _order(chart, sentence, statement, resolved, knowledge, before)
     if order is not None:
-        by_order = knowledge.resolve(SubjectKind.DRUG, order.name)
+        by_order = knowledge.resolve_item(SubjectKind.DRUG, order)
         if resolved.reason is None and set(by_order.ingredients) == set(resolved.ingredients):
             # The draft names the ingredient, the order the product: what is stated for products is found by the latter.
             resolved = replace(resolved, fact_ids=resolved.fact_ids | by_order.fact_ids)
-        elif resolved.reason is not None and (
-            by_order.reason is None or resolved.reason is NotCheckedReason.UNRESOLVED
-        ):
+        elif by_order.reason is None and (resolved.reason is not None or _says(statement, order.name)):
+            # The name alone says less than the order's code, and nothing where two orders are called the same.
+            resolved = by_order
+        elif resolved.reason is NotCheckedReason.UNRESOLVED:
             resolved = by_order
     unknown = resolved.reason is NotCheckedReason.UNRESOLVED
     if order is None and not statement.certain and (unknown or statement.action is Action.STOP):
@@ -151,6 +152,10 @@ def _only_a_reminder(drug: DraftedDrug, before: list[DraftedDrug]) -> bool:
     says_how = statement.dose is not None or statement.frequency is not None or statement.ceiling is not None
     told = any(other.order is drug.order for other in before if drug.order is not None)
     return drug.taken and told and not says_how
+
+
+def _says(statement: MedicationStatement, name: str) -> bool:
+    return name.strip().lower() in {one.strip().lower() for one in _spellings(statement)}
 
 
 def _spellings(statement: MedicationStatement) -> tuple[str, ...]:
@@ -171,7 +176,7 @@ def _order(
         candidates = [
             order
             for order in chart.medications
-            if set(knowledge.resolve(SubjectKind.DRUG, order.name).ingredients) == set(resolved.ingredients)
+            if set(knowledge.resolve_item(SubjectKind.DRUG, order).ingredients) == set(resolved.ingredients)
         ]
     if not candidates:
         partial = [order for order in chart.medications if any(_within(name, order.name) for name in names)]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from service_contracts.chart import ChartAllergy, ChartCondition, ChartMedication, ChartProcedure
 from service_contracts.evidence import (
     ActivityProtocol,
     AllergyClass,
@@ -17,12 +18,14 @@ from service_contracts.evidence import (
     RenalLimit,
     SubjectKind,
 )
+from service_contracts.quantity import Coding
 from service_contracts.reconciliation import NotCheckedReason
 
 __all__ = ["CLASS_PREFIX", "Knowledge", "Resolved"]
 
 CLASS_PREFIX = "class:"
 
+ChartItem = ChartMedication | ChartCondition | ChartProcedure | ChartAllergy
 _Body = TypeVar("_Body")
 
 
@@ -56,6 +59,7 @@ class Knowledge:
             for ingredient in body.ingredients:
                 self._classes.setdefault(ingredient.lower(), set()).add(_bare(body.name))
         self._resolved: dict[tuple[SubjectKind, str], Resolved] = {}
+        self._coded: dict[tuple[SubjectKind, str, tuple[Coding, ...]], Resolved] = {}
         for answer in self._answers:
             for one in answer.resolved:
                 key = (one.subject.kind, one.subject.text.strip().lower())
@@ -65,7 +69,7 @@ class Knowledge:
                 for ingredient in ingredients:
                     classes |= self._classes.get(ingredient, set()) if one.subject.kind is SubjectKind.DRUG else set()
                 found = bool(ingredients or classes)
-                self._resolved[key] = Resolved(
+                self._resolved[key] = self._coded[*key, one.subject.codes] = Resolved(
                     ingredients,
                     frozenset(classes),
                     frozenset(one.classes),
@@ -112,6 +116,11 @@ class Knowledge:
         if known and len(known) == len(names):
             return known[0]
         return Resolved(reason=self.absent or NotCheckedReason.UNRESOLVED)
+
+    def resolve_item(self, kind: SubjectKind, item: ChartItem) -> Resolved:
+        """Return what an item of the chart was understood as: by its codes, where several are called the same."""
+        coded = self._coded.get((kind, item.name.strip().lower(), item.codes))
+        return coded if coded is not None else self.resolve(kind, item.name)
 
     def dose_limits(self, ingredient: str) -> list[tuple[Fact, DoseLimit]]:
         """Return the dose limits of one ingredient."""

@@ -32,7 +32,7 @@ def order_case(chart: Chart, orders: Sequence[ChartMedication], knowledge: Knowl
             sentence,
             _statement(order, sentence.text),
             order,
-            knowledge.resolve(SubjectKind.DRUG, order.name),
+            knowledge.resolve_item(SubjectKind.DRUG, order),
             reviewed=sentence.index < len(orders),
         )
         for sentence, order in zip(sentences, both, strict=True)

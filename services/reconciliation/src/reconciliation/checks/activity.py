@@ -87,7 +87,7 @@ def _rules(case: Case) -> list[_Rule]:
         since = 0
         if procedure.performed is not None and case.chart.discharged is not None:
             since = max(0, (case.chart.discharged.date() - procedure.performed.date()).days)
-        resolved = case.knowledge.resolve(SubjectKind.PROCEDURE, procedure.name)
+        resolved = case.knowledge.resolve_item(SubjectKind.PROCEDURE, procedure)
         for fact, protocol in case.knowledge.protocols(resolved):
             rules.extend(_Rule(fact, protocol, one, procedure, since) for one in protocol.restrictions)
     # A procedure coded twice, or two procedures of one protocol, make one rule each: the one that leaves most time.
@@ -101,7 +101,7 @@ def _rules(case: Case) -> list[_Rule]:
 
 def _unresolved(case: Case) -> bool:
     return any(
-        case.knowledge.resolve(SubjectKind.PROCEDURE, procedure.name).reason is NotCheckedReason.DEADLINE
+        case.knowledge.resolve_item(SubjectKind.PROCEDURE, procedure).reason is NotCheckedReason.DEADLINE
         for procedure in case.chart.procedures
     )
 

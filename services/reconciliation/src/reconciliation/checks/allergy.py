@@ -37,7 +37,7 @@ def check_allergies(case: Case, findings: Findings) -> None:
 
 def _check_pair(case: Case, findings: Findings, drug: DraftedDrug, allergy: ChartAllergy) -> None:
     assertion, span = f"{drug.name} can be taken despite the recorded allergy to {allergy.name}", case.span(drug)
-    allergen = case.knowledge.resolve(SubjectKind.ALLERGEN, allergy.name)
+    allergen = case.knowledge.resolve_item(SubjectKind.ALLERGEN, allergy)
     shared = set(drug.resolved.ingredients) & set(allergen.ingredients)
     if shared or same_drug_name(drug.statement.name, allergy.name):
         what = drug.name if plain_name(allergy.name) == drug.name else f"{drug.name}, which belongs to it"

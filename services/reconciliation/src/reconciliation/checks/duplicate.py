@@ -98,8 +98,9 @@ def _shared(a: DraftedDrug, b: DraftedDrug) -> tuple[str, ...]:
     """Return what both hold; a medicine given by another route (eye drops, an inhaler) is not the same one."""
     if a.statement.route and b.statement.route and a.statement.route != b.statement.route:
         return ()
-    shared = tuple(one for one in a.resolved.ingredients if one in b.resolved.ingredients)
-    return shared or ((a.name,) if same_drug_name(a.statement.name, b.statement.name) else ())
+    if a.resolved.ingredients and b.resolved.ingredients:
+        return tuple(one for one in a.resolved.ingredients if one in b.resolved.ingredients)
+    return (a.name,) if same_drug_name(a.statement.name, b.statement.name) else ()
 
 
 def _class_of_both(a: DraftedDrug, b: DraftedDrug) -> str | None:

@@ -59,7 +59,7 @@ def _needs(case: Case) -> list[_Need]:
         *((SubjectKind.PROCEDURE, procedure) for procedure in case.chart.procedures),
     ]
     for kind, item in items:
-        for fact, interval in case.knowledge.follow_ups(case.knowledge.resolve(kind, item.name)):
+        for fact, interval in case.knowledge.follow_ups(case.knowledge.resolve_item(kind, item)):
             needs.setdefault(fact.id, (fact, interval, item))
     return list(needs.values())
 

@@ -31,7 +31,7 @@ def check_interactions(case: Case, findings: Findings) -> None:
     for order in case.not_drafted():
         if order.change is MedicationChange.STOPPED or case.incomplete:
             continue
-        resolved = case.knowledge.resolve(SubjectKind.DRUG, order.name)
+        resolved = case.knowledge.resolve_item(SubjectKind.DRUG, order)
         for drug in taken:
             # Their pairs are judged only to be flagged: the medicine itself is already flagged as left out.
             if case.knowledge.interactions(drug.resolved, resolved):
@@ -42,8 +42,9 @@ def _once_each(drugs: list[DraftedDrug]) -> list[DraftedDrug]:
     kept: list[DraftedDrug] = []
     for drug in drugs:
         same = any(
-            drug.name == other.name
-            or (drug.resolved.ingredients and drug.resolved.ingredients == other.resolved.ingredients)
+            drug.resolved.ingredients == other.resolved.ingredients
+            if drug.resolved.ingredients and other.resolved.ingredients
+            else drug.name == other.name
             for other in kept
         )
         if not same:
