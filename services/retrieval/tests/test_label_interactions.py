@@ -112,6 +112,13 @@ def test_of_a_broad_class_a_sentence_warns_only_where_it_is_avoided():
     }
 
 
+def test_a_ban_of_a_broad_class_does_not_interrupt():
+    assert others("Concomitant use of antihypertensive agents with Testor is contraindicated.") == {
+        ("class:antihypertensive", "moderate")
+    }
+    assert others("Concomitant use of nitrates with Testor is contraindicated.") == {("class:nitrate", "high")}
+
+
 @pytest.mark.parametrize(
     ("sentence", "expected"),
     [

@@ -15,8 +15,8 @@ __all__ = ["Act", "Part", "Target", "parts_of_descriptions"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INSTEAD = {
-    "block": ("lower",), "stimulate": ("raise",), "cause": ("raise",), "alter": ("raise", "lower", "block"),
-    "lower": ("block",),
+    "block": ("lower",), "stimulate": ("raise", "cause"), "cause": ("raise",), "alter": ("raise", "lower", "block"),
+    "lower": ("block",), "raise": ("cause",),
 }  # fmt: skip
 _TURNED = {"lower": "raise", "raise": "lower", "block": "raise", "stimulate": "lower", "cause": "lower"}
 _SYSTEMS = ("", "cyp", "cyp450", "cyp 450", "p450", "p 450", "cytochrome p450", "cytochrome p 450", "cytochrome")

@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
+from retrieval.drug_names import CLASS_PREFIX
 from retrieval.labels.words import keys_of
 
-__all__ = ["LabelClass", "label_classes", "words_of_classes"]
+__all__ = ["LabelClass", "is_broad", "label_classes", "words_of_classes"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOUNS = ("drug", "agent", "medication", "medicine", "product", "compound", "substance")
@@ -50,6 +51,12 @@ def label_classes() -> dict[str, LabelClass]:
         )
         for name, row in classes.items()
     }  # fmt: skip
+
+
+def is_broad(side: str) -> bool:
+    """Whether a side of a fact is a class whose members are often taken together on purpose."""
+    group = label_classes().get(side.removeprefix(CLASS_PREFIX)) if side.startswith(CLASS_PREFIX) else None
+    return group is not None and group.broad
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from service_contracts.evidence import Interaction
 
+from retrieval.drug_classes import is_broad
 from retrieval.interaction_severity import RANK
 from retrieval.labels.lexicon import Lexicon
 from retrieval.labels.own_drug import OwnDrug, masked, spoken_sides
@@ -83,7 +84,8 @@ def _narrow(label: LabelText, lexicon: Lexicon) -> Iterator[tuple[Found, Sentenc
         for sentence in sentences(section, label.sections.get(section, "")):
             if len(sentence.text) <= _LONGEST and _WORTH_A_LOOK.search(sentence.text):
                 for name, banned, why in _stated(sentence, own, lexicon):
-                    if name not in own.ingredients:
+                    # A ban of a broad class is for the wide reading: it warns and does not interrupt.
+                    if name not in own.ingredients and not is_broad(name):
                         yield (
                             Found(own.whole, name, label_level("contraindicated" if banned else "avoid"), why),
                             sentence,

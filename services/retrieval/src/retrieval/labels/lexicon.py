@@ -21,6 +21,11 @@ _PROPERTY = re.compile(
     r"\s+(?:(?:and|or)\s+[\w-]+\s+)?(?:effects?|actions?|activity|response|potency|efficacy|effectiveness|properties)\b",
     re.I,
 )
+_THINGS_WITH = re.compile(
+    r"\b(?:drugs?|agents?|medications?|medicines?|products?|substances?|compounds?|that|which)"
+    r" (?:with|having|has|have|possess\w*)\s+(?:[\w-]+\s+){0,2}$",
+    re.I,
+)
 _REMEMBERED = 4096
 _TAIL = frozenset({"agent", "drug", "medication", "medicine", "therapy", "compound", "preparation", "product"})
 # Names of substances that labels mostly name as something measured or made by the body, not as what is taken.
@@ -140,7 +145,7 @@ class Lexicon:
                 place = told[1] + 1
             elif hit is not None:
                 end = tokens[hit[1]].end
-                if not _measured(text, start, end) and not _is_property(hit[0], text, end):
+                if not _measured(text, start, end) and not _is_property(hit[0], text, start, end):
                     yield Mention(hit[0], start, end)
                 place = hit[1] + 1
             else:
@@ -175,9 +180,14 @@ def _measured(text: str, start: int, end: int) -> bool:
     return bool(_MEASURED.match(text[end:]) and re.search(r"serum\W*$", text[:start], re.I))
 
 
-def _is_property(name: str, text: str, end: int) -> bool:
-    """Whether a word for a class is that of what something does: "the antihypertensive effect"."""
-    return name.startswith(CLASS_PREFIX) and bool(_PROPERTY.match(text, end))
+def _is_property(name: str, text: str, start: int, end: int) -> bool:
+    """Whether a word for a class is that of what something does ("the antihypertensive effect"), and names no medicine.
+
+    "Drugs with antihypertensive effects" are the class.
+    """
+    if not name.startswith(CLASS_PREFIX) or not _PROPERTY.match(text, end):
+        return False
+    return not _THINGS_WITH.search(text[max(0, start - 60) : start])
 
 
 def _shortened(token: Token, text: str) -> Iterator[Mention]:

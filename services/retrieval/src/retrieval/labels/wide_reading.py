@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retrieval.drug_classes import label_classes
+from retrieval.drug_classes import is_broad, label_classes
 from retrieval.drug_names import CLASS_PREFIX
 from retrieval.interaction_severity import Level, level_of
 from retrieval.labels.back_references import pointed_back
@@ -153,9 +153,7 @@ def _inside(span: OwnMention, one: Mention) -> bool:
 
 def _level(text: str, one: Mention, action: re.Match[str] | None) -> Level:
     """Return how grave it is: of a broad class, action is asked for only where it is to be avoided."""
-    group = label_classes().get(one.name.removeprefix(CLASS_PREFIX))
-    broad = group is not None and group.broad
-    return label_level("asks for action" if (_AVOIDED.search(text) if broad else action) else "described")
+    return label_level("asks for action" if (_AVOIDED.search(text) if is_broad(one.name) else action) else "described")
 
 
 def _is_another(one: Mention, text: str, own: OwnDrug, mine: list[OwnMention]) -> bool:
