@@ -21,6 +21,8 @@ from retrieval.importers.streams import member_bytes, members, open_zip
 from retrieval.importers.whole_xml import xml_root
 from retrieval.labels.document import label_document, substance_names
 from retrieval.labels.interactions import Lexicon
+from retrieval.labels.statements import DOSAGE
+from retrieval.labels.tables import element_table, placed
 from retrieval.labels.text import LabelText
 
 __all__ = ["DailyMedLabels", "parse_spl"]
@@ -50,7 +52,7 @@ class DailyMedLabels:
     """See ``Importer``. ``known`` are ingredient names by which other drugs are recognised."""
 
     name = "dailymed-spl"
-    edition = 2
+    edition = 3
 
     def __init__(self, known: frozenset[str] = frozenset()) -> None:
         self._lexicon = Lexicon(known)
@@ -130,6 +132,14 @@ def parse_spl(data: bytes) -> LabelText:
         rxcuis=(),
         routes=tuple(sorted({_route(code) for code in root.iterfind(".//v:routeCode", _NS)})),
         sections=sections,
+        tables=placed(
+            (
+                element_table(DOSAGE, table)
+                for section in _dosage(root)
+                for table in section.iterfind(".//v:table", _NS)
+            ),
+            sections.get(DOSAGE, ""),
+        ),
         published=effective,
         effective_from=effective,
     )
@@ -171,6 +181,16 @@ def _sections(root: Any) -> dict[str, str]:
         if name is not None:
             texts.setdefault(name, []).append(_text(section))
     return {name: " ".join(part for part in parts if part) for name, parts in texts.items() if any(parts)}
+
+
+def _dosage(root: Any) -> list[Any]:
+    """Return the sections on dosage that are in no other of them."""
+    coded = [
+        code.getparent()
+        for code in root.iterfind(".//v:section/v:code", _NS)
+        if _SECTIONS.get(code.get("code")) == DOSAGE
+    ]
+    return [one for one in coded if not any(other in one.iterancestors() for other in coded)]
 
 
 # What begins on a line of its own in print: a sentence never runs from one into the next.

@@ -18,6 +18,8 @@ from retrieval.importers.records import Record, RecordRefused
 from retrieval.importers.streams import members, open_bounded, open_member, open_zip
 from retrieval.labels.document import label_document, substance_names
 from retrieval.labels.interactions import Lexicon
+from retrieval.labels.statements import DOSAGE
+from retrieval.labels.tables import Table, html_tables, placed
 from retrieval.labels.text import LabelText
 
 __all__ = ["OpenFdaLabels"]
@@ -32,7 +34,7 @@ class OpenFdaLabels:
     """See ``Importer``. ``known`` are ingredient names that are recognised besides those of the file itself."""
 
     name = "openfda-labels"
-    edition = 2
+    edition = 3
 
     def __init__(self, known: frozenset[str] = frozenset()) -> None:
         self._known = known
@@ -121,7 +123,8 @@ def _label(line: bytes) -> LabelText:
         raise RecordRefused("not a label")
     meta = _meta(raw)
     label = raw.get("label", raw)
-    sections = _sections(raw["sections"] if isinstance(raw.get("sections"), dict) else label)
+    texts = raw["sections"] if isinstance(raw.get("sections"), dict) else label
+    sections = _sections(texts)
     if not sections and not meta:
         raise RecordRefused("neither sections nor names: not a label")
     query = raw.get("query") or raw.get("drug_name")
@@ -148,6 +151,7 @@ def _label(line: bytes) -> LabelText:
         uniis=tuple(str(one) for one in meta.get("unii", [])),
         routes=tuple(str(one).lower() for one in meta.get("route", [])),
         sections=sections,
+        tables=_tables(texts.get(f"{DOSAGE}_table"), sections.get(DOSAGE, "")),
         published=effective,
         effective_from=effective,
         identifier=str(set_id) if set_id else f"openfda-label-query:{query}",
@@ -174,6 +178,11 @@ def _sections(raw: dict[str, Any]) -> dict[str, str]:
         if isinstance(text, str) and text.strip():
             sections[name] = text
     return sections
+
+
+def _tables(value: object, text: str) -> tuple[Table, ...]:
+    markups = value if isinstance(value, list) else [value]
+    return placed((table for one in markups if isinstance(one, str) for table in html_tables(DOSAGE, one)), text)
 
 
 def _first(meta: dict[str, Any], key: str) -> str | None:

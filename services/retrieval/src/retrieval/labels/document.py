@@ -7,7 +7,8 @@ from service_contracts.evidence import Fact, FactBody, Source
 from retrieval.documents import DrugName, IngestedDocument
 from retrieval.drug_names import ingredient_names
 from retrieval.labels.interactions import Lexicon, interactions
-from retrieval.labels.limits import dose_limit, renal_limits
+from retrieval.labels.kidneys import renal_limits
+from retrieval.labels.limits import dose_limits
 from retrieval.labels.text import LabelText, Sentence, passages
 
 __all__ = ["label_document", "substance_names"]
@@ -46,17 +47,21 @@ def label_document(label: LabelText, lexicon: Lexicon) -> IngestedDocument:
 
 def _stated(label: LabelText, lexicon: Lexicon) -> list[tuple[str, FactBody, Sentence]]:
     found: list[tuple[str, FactBody, Sentence]] = []
-    dose = dose_limit(label)
-    if dose is not None:
-        found.append(("dose", *dose))
+    for dose, sentence in dose_limits(label):
+        route = "" if len(label.routes) == 1 else f"-{_slug(str(dose.route))}"
+        found.append((f"dose{route}", dose, sentence))
     for renal, sentence in renal_limits(label):
         found.append((f"renal-{renal.measure}-{renal.below.value:g}", renal, sentence))
     for interaction, sentence in interactions(label, lexicon):
         own = label.ingredients == (interaction.a,)
         sides = (interaction.b,) if own else (interaction.a, interaction.b)
-        named = "--".join(re.sub(r"[^a-z0-9]+", "-", side) for side in sides)
+        named = "--".join(_slug(side) for side in sides)
         found.append((f"interaction-{named}-{interaction.severity}", interaction, sentence))
     return found
+
+
+def _slug(words: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", words)
 
 
 def _fact(fact_id: str, body: FactBody, sentence: Sentence, source: Source) -> Fact:

@@ -1,183 +1,187 @@
-"""Dose and kidney limits that a label states: the highest daily maximum of its products, and what kidneys change.
+"""The most a day of a label's products, by route, as its section on dosage states it in sentences and in tables.
 
 A label speaks of its own products. What it calls the maximum is that of their strengths and form, and another product
 of the same ingredient may have another; so each limit names the products it was stated for.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 
-from service_contracts.evidence import DoseLimit, RenalLimit
+from service_contracts.evidence import DoseLimit
 from service_contracts.quantity import Coding, Quantity
 
-from retrieval.labels.maxima import FOR_SOME, amounts, in_mg, maxima
-from retrieval.labels.text import LabelText, Sentence, sentences, without_references
+from retrieval.labels.maxima import Maximum, comparable, maxima, spoken
+from retrieval.labels.statements import MASK, Statement, statements
+from retrieval.labels.table_maxima import for_some_rows, table_maxima
+from retrieval.labels.text import LabelText, Sentence
 
-__all__ = ["UNII", "dose_limit", "renal_limits"]
+__all__ = ["UNII", "dose_limits", "products", "substance"]
 
 UNII = "http://fdasis.nlm.nih.gov"
-_DOSAGE = "dosage_and_administration"
-_CONTEXT_CHARS = 200
 _ROUTES = {"respiratory (inhalation)": "inhaled"}
+_PARENTERAL = frozenset({"intramuscular", "intravenous", "subcutaneous"})
+_ROUTE_WORDS = {
+    "oral": re.compile(r"(?i:\borally\b|\boral\b)|by mouth|\b[Tt]ablets?\b|\b[Cc]apsules?\b"),
+    "intravenous": re.compile(r"(?i:intravenous)|\bI\.?V\.?(?!\w)"),
+    "intramuscular": re.compile(r"(?i:intramuscular)|\bI\.?M\.?(?!\w)"),
+    "subcutaneous": re.compile(r"(?i:subcutaneous)|\bS\.?C\.?(?!\w)"),
+}
+# An amount that is named to say that it is not to be had, that something was seen with it, or how to prepare it.
+_ABOVE = re.compile(
+    r"(?<!not )(?<!no )(?<!never )(?:above|greater than|higher than|exceeding|over|more than"
+    r"|in excess of)(?: a)?(?: total)?(?: daily)?"
+    r"(?: dos(?:e|age)s?)?(?: of)?(?: DRUG)?\s*$",
+    re.I,
+)
+_NOT = re.compile(r"\bnot?\b|cannot|limited|little", re.I)
+_SEEN = re.compile(
+    r"\b(?:clinical|controlled)\s+(?:trial|stud)|\bin (?:a|one|two) (?:stud|trial)|overdos|efficacy .{0,60}established"
+    r"|(?:further|increased) response",
+    re.I,
+)
+# Of another drug, by the stems of its name (WHO, The use of stems in the selection of INN).
+_STEMS = (
+    r"\w{2,}(?:azole|mycin|navir|statin|pril|sartan|olol|dipine|tinib|mab|cillin|floxacin|oxetine|amide|triptan|gliptin"
+    r"|gliflozin|azepam|tidine|caine|codone|platin)"
+)
+_OTHER_BEFORE = re.compile(rf"\b{_STEMS}(?: at| of)?\s*$", re.I)
+_OTHER_AFTER = re.compile(rf"[\d.,]+\s*(?:to|-|–)?\s*[\d.,]*\s*\w+\s+(?:of )?{_STEMS}\b", re.I)
+_PREPARED = re.compile(r"\bvials?\b|reconstitut|dilut|\bbulk\b|\bbags?\b|concentration", re.I)
+_OFTEN = re.compile(
+    r"twice|\btwo times|three times|four times|[2-6] times|\b[bt]\.?i\.?d\b|q\.?i\.?d\b|divided|every \d{1,2} hours"
+    r"|\bq ?\d{1,2} ?h|as needed|per dose|week|every other",
+    re.I,
+)
+_ONLY_ONCE = re.compile(
+    r"frequency is (?:once|one \w+) (?:per|a) day|(?:no|not) more than once (?:daily|(?:a|per) day)", re.I
+)
+_ONCE = re.compile(
+    r"once[- ](?:a |per |each )?(?:daily|day|night)|single daily dose|(?:mg|mcg) (?:orally )?(?:daily|/\s*day|per day)"
+    r"|once nightly|at bedtime",
+    re.I,
+)
 
 
-def dose_limit(label: LabelText) -> tuple[DoseLimit, Sentence] | None:
-    """Return the highest daily maximum that the label of one ingredient and route states, with its sentence.
+def dose_limits(label: LabelText) -> list[tuple[DoseLimit, Sentence]]:
+    """Return the highest daily maximum that the label of one ingredient states for each route, with its sentence.
 
     Where a label states several, the highest is above no reading of it. None where a larger amount is spoken of:
     another indication, patient or form may have another limit.
     """
-    text = label.sections.get(_DOSAGE, "")
-    if len(label.ingredients) != 1 or len(label.routes) != 1:
-        return None
-    found: list[tuple[float, Quantity, Sentence]] = []
-    for sentence in sentences(_DOSAGE, text):
-        if FOR_SOME.search(sentence.text) or FOR_SOME.search(sentence.before[-_CONTEXT_CHARS:]):
-            continue
-        for one in maxima(_plain(sentence)):
-            if one.named is None or _is_drug(one.named, label):
-                found.append((_size(one.amount), one.amount, sentence))
-    if not found:
-        return None
-    most, amount, sentence = max(found, key=lambda one: (one[0], -len(one[2].text)))
-    if any(_size(other) > most * 1.0001 for other in amounts(text)):
-        return None
-    route = label.routes[0]
-    limit = DoseLimit(
-        ingredient=label.ingredients[0], code=_code(label), products=_products(label),
+    if len(label.ingredients) != 1 or not label.routes:
+        return []
+    said = list(statements(label))
+    apart = for_some_rows(label)
+    found = []
+    for route in label.routes:
+        here = [one for one in said if _speaks_of(one, route, label.routes)]
+        tabled = table_maxima(label) if len(label.routes) == 1 else []
+        most = _highest(_candidates(here, apart), tabled, here)
+        if most is not None:
+            amount, sentence = most
+            found.append((_limit(label, route, amount), sentence))
+    return found
+
+
+def _limit(label: LabelText, route: str, amount: Quantity) -> DoseLimit:
+    return DoseLimit(
+        ingredient=label.ingredients[0], code=substance(label), products=products(label),
         route=_ROUTES.get(route, route), max_daily=amount,
     )  # fmt: skip
-    return limit, sentence
 
 
-def _plain(sentence: Sentence) -> str:
-    return re.sub(r"^(?:\d+(?:\.\d+)?\s+)?", "", without_references(sentence.text))
+def _speaks_of(one: Statement, route: str, routes: Sequence[str]) -> bool:
+    """Whether a statement may be about a route: it or its heading names it, or no other of the label's."""
+    if len(routes) == 1:
+        return True
+    for text in (one.plain, one.heading):
+        named = {name for name in routes if name in _ROUTE_WORDS and _ROUTE_WORDS[name].search(text)}
+        if named:
+            return route in named
+    return route in _PARENTERAL and set(routes) <= _PARENTERAL
 
 
-def _size(amount: Quantity) -> float:
-    mg = in_mg(amount)
-    return amount.value if mg is None else mg
+def _candidates(said: Sequence[Statement], apart: Sequence[tuple[int, int]]) -> Iterator[tuple[Maximum, Statement]]:
+    once = _once_a_day(said)
+    for one in said:
+        if one.restricted or any(start < one.end and one.start < end for start, end in apart):
+            continue
+        for maximum in maxima(one.plain):
+            if (maximum.daily or once) and (maximum.named is None or maximum.named.startswith(MASK)):
+                yield maximum, one
 
 
-def _is_drug(words: str, label: LabelText) -> bool:
-    lower = words.lower()
-    return any(lower.startswith(name.lower()) for name in (*label.ingredients, *label.names))
+def _once_a_day(said: Sequence[Statement]) -> bool:
+    """Whether the drug is only ever had once a day: then an amount is one a day, though that is said elsewhere."""
+    whole = " ".join(one.plain for one in said)
+    if _ONLY_ONCE.search(whole):
+        return True
+    return _ONCE.search(whole) is not None and _OFTEN.search(whole) is None
 
 
-def _code(label: LabelText) -> Coding | None:
+def _highest(
+    stated: Iterator[tuple[Maximum, Statement]], tabled: Sequence[tuple[Quantity, Sentence]], said: Sequence[Statement]
+) -> tuple[Quantity, Sentence] | None:
+    """Return the highest maximum and where it stands, unless something larger is spoken of.
+
+    A statement that follows others about some patients only may be one of those: it counts where no amount at all of
+    the section is larger and a usual dose is told apart from it. So does how far a dose may be raised.
+    """
+    sure: list[tuple[Quantity, Sentence]] = list(tabled)
+    unsure: list[tuple[Quantity, Sentence]] = []
+    for maximum, one in stated:
+        if one.for_others:
+            continue
+        to = unsure if one.under_restriction or maximum.up_to or not maximum.daily else sure
+        to.append((maximum.amount, one.sentence()))
+    if sure:
+        most = max(sure, key=_rank)
+        if not _larger(most[0], said):
+            return most
+    if unsure:
+        most = max([*sure, *unsure], key=_rank)
+        if not _larger(most[0], said, strict=True) and _usual(most, said):
+            return most
+    return None
+
+
+def _rank(one: tuple[Quantity, Sentence]) -> tuple[float, int]:
+    return comparable(one[0])[1], -len(one[1].text)
+
+
+def _larger(most: Quantity, said: Sequence[Statement], *, strict: bool = False) -> bool:
+    """Whether a larger amount is spoken of as one that may be had; when ``strict``, for whatever reason."""
+    unit, limit = comparable(most)
+    for one in said:
+        told = not strict and (_SEEN.search(one.plain) or _PREPARED.search(one.plain))
+        for other in () if told else spoken(one.plain):
+            kind, value = comparable(other.amount)
+            if kind != unit or value <= limit * 1.0001:
+                continue
+            if _OTHER_BEFORE.search(one.plain, 0, other.start) or _OTHER_AFTER.match(one.plain, other.start):
+                continue
+            if not (_ABOVE.search(one.plain, 0, other.start) and _NOT.search(one.plain)):
+                return True
+    return False
+
+
+def _usual(most: tuple[Quantity, Sentence], said: Sequence[Statement]) -> bool:
+    """Whether an amount of the same kind is told of all patients in another statement."""
+    kind = comparable(most[0])[0]
+    return any(
+        comparable(other.amount)[0] == kind
+        for one in said
+        if one.text != most[1].text and not one.restricted and not one.under_restriction
+        for other in spoken(one.plain)
+    )
+
+
+def substance(label: LabelText) -> Coding | None:
     """Return the substance as the label names it, with its salt."""
     return Coding(system=UNII, code=label.uniis[0]) if len(label.uniis) == 1 else None
 
 
-def _products(label: LabelText) -> tuple[str, ...]:
+def products(label: LabelText) -> tuple[str, ...]:
     """Return what the products of the label are known by; a label without codes and brands is known by its set id."""
     brands = tuple(name for name in label.names if name not in label.ingredients)
     return (*label.rxcuis, *brands) or (label.set_id,)
-
-
-_FUNCTION = (
-    r"\(?\s*(?:defined as )?(?:an? )?(?P<measure>(?:estimated )?(?:creatinine clearances?|glomerular filtration rate)"
-    r"(?:\s*[\[(](?:CrCl|CL ?cr|eGFR)[\])])?|CrCl|CL ?cr|eGFR)\s*(?:of )?(?:is )?(?:below|less than|under|<)\s*"
-    r"(?P<below>\d{1,2})\s*"
-    r"(?P<unit>mL\s*/\s*min(?:ute)?(?:\s*(?:/|per)\s*1\.73\s*m\s*(?:2|²|\^2))?|mL per minute(?: per 1\.73 m ?2)?)\s*\)?"
-    # What is added by "or" widens the statement and leaves this part of it as it is.
-    r"(?:,? (?:or|and in|or in) (?:patients )?(?:with )?(?:end[- ]stage (?:renal|kidney) disease|ESRD)"
-    r"(?: \(ESRD\))?(?: (?:requiring|on|undergoing) (?:hemo)?dialysis)?)?"
-)
-_IMPAIRED = (
-    r"(?:moderate to severe|severe) (?:renal|kidney) (?:impairment|dysfunction|disease|insufficiency|failure)\s*"
-)
-_STATE = rf"(?:{_IMPAIRED},?\s*)?"
-_DRUG = r"(?P<named>[a-z][\w ,/-]{2,80}?)"
-_RENAL = tuple(
-    re.compile(pattern, re.I)
-    for pattern in (
-        # X is contraindicated in patients with (severe renal impairment) (eGFR below 30 mL/min/1.73 m2).
-        rf"(?:\d+ CONTRAINDICATIONS )?{_DRUG} (?:is|are) contraindicated in patients with (?:an )?"
-        rf"{_STATE}{_FUNCTION}\.?",
-        # Avoid use of X in patients with eGFR less than 15 mL/min/1.73 m2.
-        rf"avoid (?:the )?use (?:of {_DRUG} )?in patients with (?:an )?{_STATE}{_FUNCTION}\.?",
-        rf"(?:use of )?{_DRUG} is not recommended in patients with (?:an )?{_STATE}{_FUNCTION}\.?",
-    )
-)
-# A line of the list of contraindications: "Severe renal impairment (eGFR below 30 mL/min/1.73 m2)".
-_LISTED = re.compile(
-    r"(?:[\w ]*contraindicated in (?:patients with|the following conditions|the following patients)?:? )?(?P<named>)"
-    rf"{_IMPAIRED}{_FUNCTION}\.?",
-    re.I,
-)
-
-
-# CrCl below 30 mL/min; creatinine clearance 10 mL/min to < 50 mL/min; eGFR 15 to 29 mL/min/1.73 m2
-_BELOW = re.compile(
-    r"(?P<measure>creatinine clearances?|glomerular filtration rate|CrCl|CL ?cr|e?GFR)(?:\s*[\[(]\w+[\])])?"
-    r"[\s(=:,]*(?:of |is |between |from )*"
-    r"(?:(?P<least>\d{1,3})(?:\s*mL\s*/\s*min\w*)?\s*(?:to|-|–|and)\s*)?"
-    r"(?P<less><|less than|below|under)?\s*(?P<below>\d{1,3})\s*mL\s*(?:/|per)\s*min",
-    re.I,
-)
-_MENTIONED = re.compile(r"creatinine clearance|glomerular filtration|(?<![\[(])CrCl|CL ?cr|e?GFR(?!\])", re.I)
-# What else than the kidneys makes a limit one for some.
-_ELSE = re.compile(
-    FOR_SOME.pattern.replace("impair|renal|kidney|", "").replace(r"|creatinine|\bCL ?cr|CrCl|eGFR|dialysis", ""), re.I
-)
-
-
-def renal_limits(label: LabelText) -> list[tuple[RenalLimit, Sentence]]:
-    """Return below what kidney function a label of one ingredient says not to use it or how much, with sentences."""
-    if len(label.ingredients) != 1:
-        return []
-    found = _avoided(label)
-    for sentence in sentences(_DOSAGE, label.sections.get(_DOSAGE, "")):
-        plain = _plain(sentence)
-        stated, below = list(maxima(plain)), list(_BELOW.finditer(plain))
-        if len(stated) != 1 or len(below) != 1 or len(_MENTIONED.findall(plain)) != 1:
-            continue
-        if _ELSE.search(plain) or _ELSE.search(sentence.before[-_CONTEXT_CHARS:]):
-            continue
-        if stated[0].named is not None and not _is_drug(stated[0].named, label):
-            continue
-        if any(_size(other) > _size(stated[0].amount) for other in amounts(plain)):
-            continue
-        if not (below[0]["less"] or below[0]["least"]):
-            continue
-        measure, value = _measured(below[0])
-        if not below[0]["less"] and value % 10 == 9:
-            value += 1
-        limit = _renal(label, measure, value, "limit", stated[0].amount)
-        found.setdefault((measure, value), (limit, sentence))
-    return list(found.values())
-
-
-def _measured(match: re.Match[str]) -> tuple[str, float]:
-    return "egfr" if re.search(r"gfr|glomerular", match["measure"], re.I) else "crcl", float(match["below"])
-
-
-def _renal(label: LabelText, measure: str, below: float, action: str, most: Quantity | None) -> RenalLimit:
-    return RenalLimit.model_validate(
-        {
-            "ingredient": label.ingredients[0],
-            "code": _code(label),
-            "products": _products(label) if most else (),
-            "measure": measure,
-            "below": {"value": below, "unit": "mL/min/{1.73_m2}" if measure == "egfr" else "mL/min"},
-            "action": action,
-            "max_daily": most,
-        }
-    )
-
-
-def _avoided(label: LabelText) -> dict[tuple[str, float], tuple[RenalLimit, Sentence]]:
-    found: dict[tuple[str, float], tuple[RenalLimit, Sentence]] = {}
-    for section in ("contraindications", "warnings_and_cautions", _DOSAGE):
-        for sentence in sentences(section, label.sections.get(section, "")):
-            plain = without_references(sentence.text)
-            match = next((match for pattern in _RENAL if (match := pattern.fullmatch(plain))), None)
-            if match is not None and match["named"] and not _is_drug(match["named"], label):
-                match = None
-            if match is None and section == "contraindications":
-                match = _LISTED.fullmatch(plain)
-            if match is None:
-                continue
-            measure, below = _measured(match)
-            found.setdefault((measure, below), (_renal(label, measure, below, "avoid", None), sentence))
-    return found

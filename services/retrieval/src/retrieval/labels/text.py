@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from retrieval.documents import PassageText
+from retrieval.labels.tables import Table
 
-__all__ = ["LabelText", "Sentence", "passages", "sentences", "without_references"]
+__all__ = ["LabelText", "Sentence", "passages", "sentence_spans", "sentences", "without_references"]
 
 _PASSAGE_CHARS = 900
 # A sentence ends before a capital, a bullet, a bracket, or the number of the next subsection. Common abbreviations do
@@ -22,7 +23,8 @@ _REFERENCE = re.compile(r"\[\s*see [^\]]*\]|\(\s*see [^)]*\)|\(\s*\d+(?:\.\d+)?(
 class LabelText:
     """One version of one label. ``sections`` are openFDA's names of sections with their text.
 
-    ``rxcuis`` are codes of its products, ``uniis`` of its substances.
+    ``rxcuis`` are codes of its products, ``uniis`` of its substances. ``tables`` are those of the section on dosage:
+    what their cells say stands in the section's text too.
     """
 
     set_id: str
@@ -38,6 +40,7 @@ class LabelText:
     effective_from: date | None = None
     identifier: str | None = None
     uniis: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,18 @@ class Sentence:
 
 def sentences(section: str, text: str) -> Iterator[Sentence]:
     """Yield the sentences of a section's text in order."""
-    place = 0
-    for part in _END.split(text):
-        start = text.index(part, place)
-        place = start + len(part)
-        if part.strip():
-            yield Sentence(part.strip(), section, text[max(0, start - 400) : start])
+    for start, end in sentence_spans(text):
+        if text[start:end].strip():
+            yield Sentence(text[start:end].strip(), section, text[max(0, start - 400) : start])
+
+
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the sentences of a text stand, in order."""
+    start = 0
+    for end in _END.finditer(text):
+        yield start, end.start()
+        start = end.end()
+    yield start, len(text)
 
 
 def without_references(text: str) -> str:
