@@ -270,3 +270,22 @@ async def test_our_own_applications_stream_as_long_as_they_do(server):
     async with outbound_client({}, [server.origin], timeout_s=2) as client:
         answer = await client.get(server.origin, extensions={"max_bytes": 1, "total_s": 0.0})
     assert answer.content == b"abcdef"
+
+
+async def test_of_our_own_applications_late_broken_and_gone_are_three_things(server):
+    async with outbound_client({}, [server.origin, "http://127.0.0.1:9"], timeout_s=0.3) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://127.0.0.1:9")
+        server.pieces = []
+        with pytest.raises(httpx.ConnectError):
+            await client.get(server.origin)
+        server.pause_s, server.pieces = 5, [b"HTTP/1.1 "]
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get(server.origin)
+
+
+async def test_our_own_applications_lead_nowhere_else(server, other):
+    server.answers("302 Found", [f"Location: {other.origin}/", "Content-Length: 0"], b"")
+    async with outbound_client({}, [server.origin], timeout_s=2) as client:
+        assert (await client.get(server.origin)).status_code == 302
+    assert other.connections == 0

@@ -68,7 +68,7 @@ class OutboundTransport(httpx.AsyncBaseTransport):
         context = httpx.create_ssl_context()
         limits = httpx.Limits(max_connections=connections)
         self._places: dict[str, _Place] = {}
-        self._own = {origin: AiohttpTransport(client=lambda: _session(context, connections)) for origin in own}
+        self._own = {origin: _OwnTransport(client=lambda: _session(context, connections)) for origin in own}
         for origin in registered.keys() - self._own.keys():
             url = httpx.URL(origin)
             transport = httpx.AsyncHTTPTransport(verify=context, limits=limits)
@@ -138,6 +138,17 @@ class OutboundTransport(httpx.AsyncBaseTransport):
                 return await place.transport.handle_async_request(request)
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time", request=request) from None
+
+
+class _OwnTransport(AiohttpTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except httpx.TimeoutException as error:
+            # A refused or broken connection comes as a timeout too, and is not one.
+            if isinstance(error.__cause__, TimeoutError):
+                raise
+            raise httpx.ConnectError(type(error.__cause__).__name__, request=request) from None
 
 
 def _origin(url: httpx.URL) -> str | None:

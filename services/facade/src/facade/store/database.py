@@ -183,9 +183,9 @@ class _Writer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, works)
 
     def close(self) -> None:
-        """Close the connection in its own thread."""
-        self._thread.submit(self._engine.dispose)
+        """Close the connection, after what is being written."""
         self._thread.shutdown()
+        self._engine.dispose()
 
     def _run(self, works: Sequence[Work[Any]]) -> list[Any]:
         with self._engine.begin() as connection:
