@@ -82,6 +82,11 @@ def test_ranges_in_one_sentence_have_each_the_dose_that_follows():
     assert [one[:3] for one in read(text)] == [("crcl", 60, 80), ("crcl", 30, 40)]
 
 
+def test_of_two_amounts_to_choose_from_the_larger_is_the_most_whatever_comes_first():
+    text = "GFR 10 to 30 mL/min 500 mg or 250 mg every 12 hours GFR less than 10 mL/min 250 mg or 500 mg every 24 hours"
+    assert [one[:3] for one in read(text)] == [("egfr", 30, 1000), ("egfr", 10, 500)]
+
+
 def test_of_several_amounts_below_one_function_the_largest_holds():
     text = "CrCl 30 to 50 mL/min: take 5 mg once daily. For ulcers with CrCl 30 to 50 mL/min: take 10 mg once daily."
     assert [one[:3] for one in read(text)] == [("crcl", 50, 10)]

@@ -14,7 +14,7 @@ __all__ = ["Maximum", "Spoken", "amounts", "comparable", "in_mg", "maxima", "spo
 
 _VALUE = r"\d[\d,]*(?:\.\d+)?"
 _AMOUNT = (
-    rf"(?:{_VALUE}\s*(?:mg|g|mcg)?\s*(?:to|-|–|or)\s*)?"
+    rf"(?:(?P<other>{_VALUE})\s*(?P<other_unit>mg|g|grams?|mcg)?\s*(?:to|-|–|or)\s*)?"
     rf"(?P<value>{_VALUE})\s*-?\s*(?P<unit>mg|g|grams?|mcg|micrograms|units|mEq)\b"
     r"(?!\s*/\s*(?:kg|m\b|m2|hour|h\b|min|[dm]?L)| per (?:kg|kilogram|hour|min|mL))"
 )
@@ -173,9 +173,8 @@ def maxima(plain: str) -> Iterator[Maximum]:
             said = any(found.get(name) for name in ("daily", "daily2", "daily3")) or re.search(
                 r"\bdaily\b", match[0], re.I
             )
-            value = _number(match["value"]) * max(times or 1, 1)
             yield Maximum(
-                Quantity(value=value, unit=_UNITS[match["unit"].lower()]),
+                _amount(match, times),
                 found.get("named"),
                 daily=times is not None or bool(said),
                 up_to=pattern is _UP_TO,
@@ -218,9 +217,17 @@ def spoken(text: str) -> Iterator[Spoken]:
     """Yield what ``amounts`` does, with its place and whether it is said how often it is had."""
     for match in _SPOKEN.finditer(text):
         times = _times(match.groupdict())
-        value = _number(match["value"]) * max(times or 1, 1)
         daily = times is not None or _DAILY_BEFORE.search(text, 0, match.start()) is not None
-        yield Spoken(Quantity(value=value, unit=_UNITS[match["unit"].lower()]), match.start(), daily)
+        yield Spoken(_amount(match, times), match.start(), daily)
+
+
+def _amount(match: re.Match[str], times: float | None) -> Quantity:
+    """Return the larger of "500 mg or 250 mg", a day where it is said how often; a range ends in its larger."""
+    told = [(match["value"], match["unit"])]
+    if match["other_unit"]:
+        told.append((match["other"], match["other_unit"]))
+    amounts = [Quantity(value=_number(value) * max(times or 1, 1), unit=_UNITS[of.lower()]) for value, of in told]
+    return max(amounts, key=lambda one: comparable(one)[1])
 
 
 def in_mg(amount: Quantity) -> float | None:
