@@ -106,23 +106,24 @@ def renal_limits(label: LabelText) -> list[tuple[RenalLimit, Sentence]]:
         for key, where in avoided.items()
         if not any(measure == key[0] and below <= key[1] for measure, below in limited)
     ]
+    told = _told_of_one_range(label) if limited else []
     found += [
         (_limit(label, key, most, where.section), where)
         for key, (most, where) in limited.items()
-        if not _more_is_told(label, key, most)
+        if not any(of == key and _larger(most, plain) for of, plain in told)
     ]
     return sorted(found, key=lambda one: (one[0].measure, -one[0].below.value))
 
 
-def _more_is_told(label: LabelText, key: tuple[str, float], most: Quantity) -> bool:
-    """Whether a statement about the same function, of whomever, speaks of a larger amount."""
+def _told_of_one_range(label: LabelText) -> list[tuple[tuple[str, float], str]]:
+    """Return statements about one range each, of whomever; but for those that are rows of a table."""
     rows = [row.place for table in label.tables for row in table.rows if row.place is not None]
-    return any(
-        _larger(most, one.plain)
-        for one in statements(label)
-        if not any(start < one.end and one.start < end for start, end in rows)
-        and [(of.measure, of.below) for of in ranges(one.plain)] == [key]
-    )
+    found: list[tuple[tuple[str, float], str]] = []
+    for one in statements(label):
+        of = list(ranges(one.plain))
+        if len(of) == 1 and not any(start < one.end and one.start < end for start, end in rows):
+            found.append(((of[0].measure, of[0].below), one.plain))
+    return found
 
 
 def _limit(label: LabelText, key: tuple[str, float], most: Quantity | None, section: str) -> RenalLimit:
@@ -144,12 +145,17 @@ def _limit(label: LabelText, key: tuple[str, float], most: Quantity | None, sect
 def _stated(label: LabelText) -> Iterator[tuple[KidneyDose, Sentence]]:
     """Yield what sentences state."""
     for section in _SECTIONS:
+        text = label.sections.get(section, "")
+        if not _MEASURED.search(text):
+            continue
         said = list(statements(label, section))
         for place, one in enumerate(said):
-            for measure in _avoided(one, section):
-                yield KidneyDose(measure.measure, measure.below, None), one.sentence()
+            if not _MEASURED.search(one.plain):
+                continue
+            for of in _avoided(one, section):
+                yield KidneyDose(of.measure, of.below, None), one.sentence()
             if section == DOSAGE:
-                yield from _limited(one, said[place + 1 : place + 3], label.sections[section])
+                yield from _limited(one, said[place + 1 : place + 3], text)
 
 
 def _avoided(one: Statement, section: str) -> Iterator[Range]:

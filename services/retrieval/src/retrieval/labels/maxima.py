@@ -126,6 +126,8 @@ _NOT_A_RULE = re.compile(
     r"|some patients|most patients|increased incidence|unless|may be exceeded|if needed to exceed|experience",
     re.I,
 )
+# One of these stands in every clause that is read; most statements have none.
+_A_MOST = re.compile(r"maxim|highest|exceed|above|than|up to|over|excess", re.I)
 _STILL_A_RULE = re.compile(
     r"(?:are|is) not recommended|should not be exceeded|maximum (?:recommended )?(?:daily )?dos(?:e"
     r"|age)(?: recommended)? is",
@@ -160,7 +162,7 @@ class Spoken:
 
 def maxima(plain: str) -> Iterator[Maximum]:
     """Yield what a statement, without its references and with its drug masked, states as the most."""
-    if _NOT_A_RULE.search(plain) and not _STILL_A_RULE.search(plain):
+    if not _A_MOST.search(plain) or (_NOT_A_RULE.search(plain) and not _STILL_A_RULE.search(plain)):
         return
     taken: list[tuple[int, int]] = []
     for pattern in (*_PATTERNS, _UP_TO):
