@@ -60,6 +60,26 @@ def test_what_a_sentence_says_of_medicines_is_no_class(words):
     assert named(words) == []
 
 
+def test_substances_that_are_no_longer_sold_are_known_by_the_table():
+    assert named("terfenadine, mibefradil and garlic") == ["terfenadine", "mibefradil", "garlic"]
+
+
+def test_a_class_ends_with_its_sentence():
+    text = "Avoid NSAIDs. Agents of other kinds may be given."
+    (one,) = LEXICON.mentions(text)
+    assert text[one.start : one.end] == "NSAIDs"
+
+
+def test_of_two_things_side_by_side_only_the_last_is_acted_on():
+    assert named("calcium ACE inhibitors") == ["ace-inhibitor"]
+    assert named("alpha- and beta-blockers") == ["alpha-blocker", "beta-blocker"]
+
+
+def test_drugs_that_have_an_effect_are_a_class_and_the_effect_alone_is_none():
+    assert named("drugs with hypotensive effects") == ["antihypertensive"]
+    assert named("the hypotensive effects of digoxin") == ["digoxin"]
+
+
 def test_the_verb_of_the_sentence_ends_a_description():
     text = "Drugs that inhibit CYP3A4 may increase the heart rate"
     (one,) = LEXICON.mentions(text)

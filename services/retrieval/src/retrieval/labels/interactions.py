@@ -58,7 +58,8 @@ def interactions(label: LabelText, lexicon: Lexicon) -> list[tuple[Interaction, 
     if not label.ingredients:
         return []
     found: dict[tuple[str, str], tuple[Found, Sentence]] = {}
-    for one, sentence in (*_narrow(label, lexicon), *wide(label, lexicon)):
+    own = OwnDrug(label, lexicon)
+    for one, sentence in (*_narrow(label, own, lexicon), *wide(label, own, lexicon)):
         kept = found.get((one.own, one.other))
         if kept is None or RANK[one.level.severity] < RANK[kept[0].level.severity]:
             found[one.own, one.other] = one, sentence
@@ -76,10 +77,9 @@ def _interaction(one: Found) -> Interaction:
     )
 
 
-def _narrow(label: LabelText, lexicon: Lexicon) -> Iterator[tuple[Found, Sentence]]:
+def _narrow(label: LabelText, own: OwnDrug, lexicon: Lexicon) -> Iterator[tuple[Found, Sentence]]:
     if len(label.ingredients) != 1:
         return
-    own = OwnDrug(label, lexicon)
     for section in _SECTIONS:
         for sentence in sentences(section, label.sections.get(section, "")):
             if len(sentence.text) <= _LONGEST and _WORTH_A_LOOK.search(sentence.text):

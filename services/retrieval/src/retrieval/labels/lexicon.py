@@ -7,9 +7,9 @@ from functools import lru_cache
 from itertools import chain
 
 from retrieval.class_descriptions import Target
-from retrieval.drug_classes import label_classes, words_of_classes
+from retrieval.drug_classes import label_classes, other_names, words_of_classes
 from retrieval.drug_names import CLASS_PREFIX
-from retrieval.labels.descriptions import described, enzymes_before
+from retrieval.labels.descriptions import described, enzymes_before, first_words
 from retrieval.labels.forms import NearNames
 from retrieval.labels.substances import SUBSTANCES, taken
 from retrieval.labels.words import Phrases, Token, keys_of, tokens_of
@@ -108,7 +108,8 @@ class Lexicon:
         self._single_names: dict[str, str] = {}
         for words, name in words_of_classes().items():
             self._entries.enter(words, f"{CLASS_PREFIX}{name}")
-        members = {member: member for one in label_classes().values() for member in one.members}
+        members = {name: name for one in label_classes().values() for name in one.members}
+        members |= {name: name for name in other_names()}
         for name, ingredient in chain(starter_names().items(), members.items(), ((name, name) for name in names)):
             if len(name) > 3 and not name.startswith(CLASS_PREFIX) and name.lower() not in _NOT_TAKEN:
                 words = keys_of(name)
@@ -117,6 +118,7 @@ class Lexicon:
                     if len(words) == 1:
                         self._single_names.setdefault(words[0], ingredient.lower())
         self._near = NearNames(self._single_names)
+        self._first = self._entries.first_words() | first_words()
         self._read = lru_cache(maxsize=_REMEMBERED)(self._mentions)
 
     def mentions(self, text: str, before: str = "") -> tuple[Mention, ...]:
@@ -136,8 +138,12 @@ class Lexicon:
     def _named(self, tokens: list[Token], text: str, back: tuple[Target, ...]) -> Iterator[Mention]:
         place = 0
         while place < len(tokens):
+            if tokens[place].key.strip("() ") not in self._first:
+                yield from self._single(tokens[place], text)
+                place += 1
+                continue
             start = tokens[place].start
-            hit = self._known(tokens, place)
+            hit = self._known(tokens, place, text)
             told = described(tokens, place, text, back)
             if told is not None and (hit is None or told[1] > hit[1]):
                 for name in told[0]:
@@ -164,13 +170,15 @@ class Lexicon:
         else:
             yield from _shortened(token, text)
 
-    def _known(self, tokens: list[Token], place: int) -> tuple[str, int] | None:
+    def _known(self, tokens: list[Token], place: int, text: str) -> tuple[str, int] | None:
         """Return the longest name at a word and its last word, that of a class with the noun after it."""
         hit = self._entries.at(tokens, place)
         if hit is None or not hit[0].startswith(CLASS_PREFIX):
             return hit
         name, last = hit
         while last + 1 < len(tokens) and tokens[last + 1].key.strip("() ") in _TAIL:
+            if "." in text[tokens[last].end : tokens[last + 1].start]:
+                break
             last += 1
         return name, last
 

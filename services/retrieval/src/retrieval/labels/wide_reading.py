@@ -23,7 +23,8 @@ _WIDE_SECTIONS = (
 _LONGEST_WIDE = 1200
 _LONGEST_OF_OTHERS = 400
 _ACTION = re.compile(
-    r"\bavoid|contraindicat|not recommended|should not|\bdo not\b|must not|caution|monitor|adjust|close(?:ly)? |careful"
+    r"\bavoid|contraindicat|not (?:generally )?recommended|to recommend|should not|\bdo not\b|must not"
+    r"|caution|monitor|adjust|close(?:ly)? |careful"
     r"|\bnot to (?:use|take|be)\b"
     r"|\blimit|\bexceed|discontinu|withh[eo]ld|withdraw|separate|at least .{1,20} (?:before|after|apart)|observed?\b"
     r"|dos(?:e|age)\w* .{0,60}(?:reduc|decreas|lower|increas)|(?:reduc|decreas|lower|increas)\w* .{0,40}\bdos(?:e|age)"
@@ -36,7 +37,7 @@ _EFFECT = re.compile(
     r"|hyperkal|hypokal|bleed|hemorrhag|block|elevat|\beffects?\b|result|associated|lead|cause|produc|react|counteract"
     r"|exaggerat|precipitat|metaboli[sz]|absor|bind|displac|bradycardia|failure|collapse|arrest|syndrome|dysfunction"
     r"|raise|lower|rais|interfer|affect|alter|change|sensitiv|respon|excess|severe|intensif|mask|delay|exacerbat|aggravat"
-    r"|(?:hyper|hypo)[a-z]{4,}|\boccur"
+    r"|(?:hyper|hypo)[a-z]{4,}|\boccur|higher|greater"
     r"|compromis|deteriorat|worsen|depress|necrosis|obstruct|gout|stud(?:y|ies)|not been",
     re.I,
 )
@@ -48,7 +49,7 @@ _JOINED = re.compile(
 )
 _OTHER_OF = re.compile(r"\b(?:other|another|second|concomitant|concurrent|additional)\s+(?:[\w-]+\s+)?$", re.I)
 _AVOIDED = re.compile(
-    r"\bavoid|contraindicat|not recommended|should not|\bdo not\b|must not|\bnot to (?:use|take)\b", re.I
+    r"\bavoid|contraindicat|not (?:generally )?recommended|should not|\bdo not\b|must not|\bnot to (?:use|take)\b", re.I
 )
 _RELATION = re.compile(
     r"\b(?:with|to|of|on|by|in|may|can|could|might|will|has|have|increas|decreas|reduc|inhibit|potentiat|enhanc|affect"
@@ -89,9 +90,8 @@ def label_level(published: str) -> Level:
     return level
 
 
-def wide(label: LabelText, lexicon: Lexicon) -> Iterator[tuple[Found, Sentence]]:
+def wide(label: LabelText, own: OwnDrug, lexicon: Lexicon) -> Iterator[tuple[Found, Sentence]]:
     """Yield what the sentences of a label are read to state, gravest and mildest alike."""
-    own = OwnDrug(label, lexicon)
     for section in _WIDE_SECTIONS:
         for sentence in sentences(section, label.sections.get(section, "")):
             if len(sentence.text) <= _LONGEST_WIDE:

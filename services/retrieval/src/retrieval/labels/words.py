@@ -85,6 +85,10 @@ class Phrases(Generic[_T]):
             node = node.setdefault(word, {})
         node.setdefault("", meaning)  # type: ignore[arg-type]
 
+    def first_words(self) -> frozenset[str]:
+        """Return the words that phrases begin with."""
+        return frozenset(self._root)
+
     def meanings(self) -> Iterator[_T]:
         """Yield what each phrase stands for."""
         nodes = [self._root]
