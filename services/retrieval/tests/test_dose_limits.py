@@ -37,6 +37,9 @@ def read(text, routes=("oral",)):
         ("A total daily dose of greater than 30 mg (15 mg twice daily) is not recommended.", 30),
         ("Take one tablet, not to exceed 6 tablets (24 mg) in 24 hours.", 24),
         ("The maximum recommended dose is 250 to 300 mg/day.", 300),
+        ("The maximum dose is 10 milligrams every four hours.", 60),
+        ("The maximum recommended dose is 100 mg 8 times daily.", 800),
+        ("The maximum dose is 2 mg 3-4 times daily.", 8),
         # How far a dose may be raised, where nothing larger is named.
         ("The usual dose is 1 mg daily. The dose may be titrated as needed, up to 16 mg once daily.", 16),
         # How often is told elsewhere, and never otherwise than once a day.
@@ -68,6 +71,9 @@ def test_the_most_a_day_is_read(text, value):
         "The maximum daily dose is 20 mg. Start with a loading dose of 100 mg once daily for 3 days.",
         "The maximum dose is 400 mg per day. Some patients respond to 600 mg/day.",
         "The dose may be increased up to 40 mg daily. A dose of 80 mg was seen to work better in one study.",
+        "Obesity: The usual dosage is up to 30 mg daily. Narcolepsy: 5 to 60 milligrams per day.",
+        "The maximum daily dose is 400 mg. Although no clinical trial had one, a loading dose of 600 mg/day is recommended.",
+        "Doses up to 400 mg/day may be used. Doses exceeding 600 mg/day are not recommended in children.",
         # How often is not told, or not the same everywhere.
         "Take 5 mg twice daily. The maximum dose is 10 mg.",
         "The maximum dose is 10 mg every other day.",

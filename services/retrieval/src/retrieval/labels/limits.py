@@ -150,17 +150,18 @@ def _rank(one: tuple[Quantity, Sentence]) -> tuple[float, int]:
 
 
 def _larger(most: Quantity, said: Sequence[Statement], *, strict: bool = False) -> bool:
-    """Whether a larger amount is spoken of as one that may be had; when ``strict``, for whatever reason."""
+    """Whether a larger amount of the drug is spoken of as one that may be had; when ``strict``, for whatever reason."""
     unit, limit = comparable(most)
     for one in said:
-        told = not strict and (_SEEN.search(one.plain) or _PREPARED.search(one.plain))
-        for other in () if told else spoken(one.plain):
+        if not strict and (_PREPARED.search(one.plain) or (_SEEN.search(one.plain) and "recommended" not in one.plain)):
+            continue
+        for other in spoken(one.plain):
             kind, value = comparable(other.amount)
             if kind != unit or value <= limit * 1.0001:
                 continue
             if _OTHER_BEFORE.search(one.plain, 0, other.start) or _OTHER_AFTER.match(one.plain, other.start):
                 continue
-            if not (_ABOVE.search(one.plain, 0, other.start) and _NOT.search(one.plain)):
+            if strict or not (_ABOVE.search(one.plain, 0, other.start) and _NOT.search(one.plain)):
                 return True
     return False
 

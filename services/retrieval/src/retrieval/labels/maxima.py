@@ -13,14 +13,15 @@ from service_contracts.quantity import Quantity
 __all__ = ["Maximum", "Spoken", "amounts", "comparable", "in_mg", "maxima", "spoken"]
 
 _VALUE = r"\d[\d,]*(?:\.\d+)?"
+_UNIT = r"(?:mg|milligrams?|gm?|grams?|mcg|µg|μg|micrograms?|(?:international )?units?|IU|mEq)"
 _AMOUNT = (
-    rf"(?:(?P<other>{_VALUE})\s*(?P<other_unit>mg|g|grams?|mcg)?\s*(?:to|-|–|or)\s*)?"
-    rf"(?P<value>{_VALUE})\s*-?\s*(?P<unit>mg|g|grams?|mcg|micrograms|units|mEq)\b"
+    rf"(?:(?P<other>{_VALUE})\s*(?P<other_unit>{_UNIT})?\s*(?:to|-|–|or)\s*)?"
+    rf"(?P<value>{_VALUE})\s*-?\s*(?P<unit>{_UNIT})\b"
     r"(?!\s*/\s*(?:kg|m\b|m2|hour|h\b|min|[dm]?L)| per (?:kg|kilogram|hour|min|mL))"
 )
 _ASIDE = r"(?:\s*\([^()]{0,60}\))?"
-_NUMBER = r"(?:two|three|four|five|six|[2-6])"
-_COUNT = rf"(?P<times>once|one time|twice|(?:{_NUMBER}(?: to | or ))?{_NUMBER} times)"
+_NUMBER = r"(?:two|three|four|five|six|eight|[2-8])"
+_COUNT = rf"(?P<times>once|one time|twice|(?:{_NUMBER}(?: to | or |-|–))?{_NUMBER} times)"
 _LATIN = r"(?P<latin>[bqt]\.?i\.?d\b|q\.?d\b)"
 _A_DAY = (
     r"(?:(?:orally |by mouth )?(?:daily|per day|a day|/\s*day|each day|every day|once per day|per 24 hours)"
@@ -33,7 +34,8 @@ _OFTEN = (
     r"|should be |in (?:two |three |2 |3 )?(?:equally )?divided doses |,? ?as a single dose )*"
     rf"(?:{_COUNT}\s+(?:a |per |each |every )?(?:daily|day)|(?P<day>{_A_DAY})|{_LATIN}"
     r"|(?P<total>(?:total |maximum )?daily (?:dose|dosage))|(?P<night>(?:once )?(?:nightly|at (?:night|bedtime)))"
-    r"|every (?P<hours>\d{1,2})(?: to \d{1,2})? hours|q ?(?P<q>\d{1,2}) ?(?:h|hr|hours?)\b))?"
+    r"|every (?P<hours>\d{1,2}|two|three|four|six|eight|twelve)(?:(?: to | or |-|–)\w+)? ?(?:hours|hrs?)\b"
+    r"|q ?(?P<q>\d{1,2}) ?(?:h|hr|hours?)\b))?"
 )
 _DOSE = r"(?:doses?|dosages?|amounts?)"
 _KIND = (
@@ -84,17 +86,22 @@ _UP_TO = re.compile(
     re.I,
 )
 _LATIN_TIMES = {"bid": 2, "tid": 3, "qid": 4, "qd": 1}
-_TIMES = {"once": 1, "one time": 1, "twice": 2, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-_UNITS = {
-    "mg": "mg",
-    "g": "g",
-    "gram": "g",
-    "grams": "g",
-    "mcg": "ug",
-    "micrograms": "ug",
-    "units": "[iU]",
-    "meq": "meq",
+_TIMES = {
+    "once": 1,
+    "one time": 1,
+    "twice": 2,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "eight": 8,
+    "twelve": 12,
 }
+_UCUM = {"mg": "mg", "milligram": "mg", "g": "g", "gm": "g", "gram": "g", "meq": "meq"}
+_UCUM |= dict.fromkeys(("mcg", "µg", "μg", "microgram"), "ug") | dict.fromkeys(
+    ("unit", "international unit", "iu"), "[iU]"
+)
 # Directly before or inside the clause: a step, a first dose or one time of giving, not what may be had in a day.
 _STEP = re.compile(r"increment|increas\w+ by|reduc\w+ by", re.I)
 _ONE_TIME = re.compile(
@@ -202,10 +209,10 @@ def _times(found: dict[str, str | None]) -> float | None:
     if latin := found.get("latin"):
         return _LATIN_TIMES[latin.lower().replace(".", "")]
     if hours := found.get("hours") or found.get("q"):
-        return 24 / int(hours)
+        return 24 / (_TIMES.get(hours.lower()) or int(hours))
     if times := found.get("times"):
         # Of "three to four times" the most.
-        word = times.lower().removesuffix(" times").replace(" or ", " to ").split(" to ")[-1]
+        word = re.split(r" to | or |-|–", times.lower().removesuffix(" times"))[-1]
         return _TIMES.get(word) or float(word)
     return None
 
@@ -228,7 +235,10 @@ def _amount(match: re.Match[str], times: float | None) -> Quantity:
     told = [(match["value"], match["unit"])]
     if match["other_unit"]:
         told.append((match["other"], match["other_unit"]))
-    amounts = [Quantity(value=_number(value) * max(times or 1, 1), unit=_UNITS[of.lower()]) for value, of in told]
+    amounts = [
+        Quantity(value=_number(value) * max(times or 1, 1), unit=_UCUM[of.lower().removesuffix("s")])
+        for value, of in told
+    ]
     return max(amounts, key=lambda one: comparable(one)[1])
 
 
