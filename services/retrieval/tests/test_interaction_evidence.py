@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from retrieval.documents import DrugName, IngestedDocument
-from retrieval.fact_base import fused, stated_by
+from retrieval.interaction_pairs import fused, stated_by
 from retrieval.importers.ansm_english import AnsmEnglish
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.ingest import ingest

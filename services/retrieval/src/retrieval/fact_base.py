@@ -11,7 +11,6 @@ from service_contracts.evidence import (
     DoseLimit,
     Evidence,
     EvidenceQuery,
-    Fact,
     FactKind,
     FollowUpInterval,
     FormularyStatus,
@@ -19,48 +18,23 @@ from service_contracts.evidence import (
     InteractionPair,
     RenalLimit,
     ResolvedSubject,
-    StatedSeverity,
     Subject,
     SubjectKind,
 )
 
 from retrieval.documents import DrugName, in_force
-from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, combined, ingredient_names
-from retrieval.interaction_severity import RANK
+from retrieval.drug_names import CLASS_PREFIX, RXNORM, NameTable, class_key, ingredient_names
+from retrieval.interaction_pairs import InteractionPairs, Pair, fused_pairs
 from retrieval.products import speaks_of
 from retrieval.stored import StoredFact
 from retrieval.subject_terms import TermIndex
 
-__all__ = ["FactBase", "fused", "plan_key", "stated_by"]
+__all__ = ["FactBase", "plan_key"]
 
 
 def plan_key(plan: str) -> str:
     """Return how plan ids are compared: an ``InsurancePlan`` id and the id an insurer prints differ in a prefix."""
     return plan.strip().lower().rsplit("/", 1)[-1].removeprefix("formulary-")
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One side of an interaction: its ingredients, of which a query holds any, or ``together`` all."""
-
-    name: str
-    members: frozenset[str]
-    together: bool = False
-
-    def within(self, drugs: frozenset[str]) -> frozenset[str]:
-        """Return the ingredients of ``drugs`` that stand on this side."""
-        found = self.members & drugs
-        return found if not self.together or found == self.members else frozenset()
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """An interaction with its sides resolved."""
-
-    one: StoredFact
-    a: _Side
-    b: _Side
-    stated: StatedSeverity
 
 
 @dataclass(frozen=True)
@@ -84,10 +58,7 @@ class FactBase:
         self._kinds = frozenset(body.kind for body in bodies)
         self.names = NameTable(chain(names, _class_names(bodies)), chain.from_iterable(_named(body) for body in bodies))
         self._by_ingredient: dict[str, list[StoredFact]] = {}
-        self._pairs: list[_Pair] = []
-        # The numbers of the pairs that an ingredient stands on the one or the other side of.
-        self._on_a: dict[str, list[int]] = {}
-        self._on_b: dict[str, list[int]] = {}
+        self._pairs = InteractionPairs(self.names)
         self._allergy: list[tuple[StoredFact, AllergyClass, frozenset[str], frozenset[str]]] = []
         self._terms: TermIndex[StoredFact] = TermIndex()
         self._plans: dict[str, _Plan] = {}
@@ -116,11 +87,7 @@ class FactBase:
         if isinstance(body, DoseLimit | RenalLimit):
             self._by_ingredient.setdefault(self.names.canonical(body.ingredient), []).append(one)
         elif isinstance(body, Interaction):
-            pair = _Pair(one, self._side(body.a), self._side(body.b), stated_by(one.fact, body))
-            for side, numbers in ((pair.a, self._on_a), (pair.b, self._on_b)):
-                for ingredient in side.members:
-                    numbers.setdefault(ingredient, []).append(len(self._pairs))
-            self._pairs.append(pair)
+            self._pairs.add(one, body)
         elif isinstance(body, AllergyClass):
             members = frozenset(self.names.canonical(name) for name in body.ingredients)
             cross = frozenset(class_key(name) for name in body.cross_reactive)
@@ -134,28 +101,6 @@ class FactBase:
             plan.by_parts.setdefault(parts, []).append(one)
             if body.rxcui is not None:
                 plan.by_code.setdefault(body.rxcui, []).append(one)
-
-    def _side(self, side: str) -> _Side:
-        name = side.lower()
-        parts = combined(side)
-        if parts:
-            return _Side(name, frozenset(self.names.canonical(part) for part in parts), together=True)
-        if name.startswith(CLASS_PREFIX):
-            return _Side(name, self.names.members(side))
-        return _Side(name, frozenset({self.names.canonical(side)}))
-
-    def pairs_of(self, drugs: frozenset[str], as_of: date) -> list[tuple[_Pair, frozenset[str], frozenset[str]]]:
-        """Return the interactions in force that have two different drugs of ``drugs`` on their sides, and which."""
-        on_a = set(chain.from_iterable(self._on_a.get(drug, ()) for drug in drugs))
-        on_b = set(chain.from_iterable(self._on_b.get(drug, ()) for drug in drugs))
-        found = []
-        for number in sorted(on_a & on_b):
-            pair = self._pairs[number]
-            first, second = pair.a.within(drugs), pair.b.within(drugs)
-            current = in_force(pair.one.effective_from, pair.one.superseded_on, as_of)
-            if current and first and second and len(first | second) > 1:
-                found.append((pair, first, second))
-        return found
 
     def evidence(self, query: EvidenceQuery, index_version: str) -> Evidence:
         """Return the facts about the subjects, how each was understood, and the kinds that could be searched."""
@@ -191,8 +136,8 @@ class _Search:
             if subject.kind is SubjectKind.DRUG
             for ingredient in ingredients
         )
-        self._pairs = base.pairs_of(self._drugs, query.as_of)
-        self._pairs_of: dict[str, list[_Pair]] = {}
+        self._pairs = base._pairs.between(self._drugs, query.as_of)
+        self._pairs_of: dict[str, list[Pair]] = {}
         for pair, first, second in self._pairs:
             for ingredient in first | second:
                 self._pairs_of.setdefault(ingredient, []).append(pair)
@@ -230,11 +175,7 @@ class _Search:
 
     def interactions(self) -> tuple[InteractionPair, ...]:
         """Return what all sources together say of each pair of drugs."""
-        stated: dict[tuple[str, str], dict[str, StatedSeverity]] = {}
-        for pair, first, second in self._pairs:
-            for a, b in ((a, b) for a in first for b in second if a != b):
-                stated.setdefault((min(a, b), max(a, b)), {})[pair.one.fact.id] = pair.stated
-        return tuple(fused(a, b, found.values()) for (a, b), found in sorted(stated.items()))
+        return fused_pairs(self._pairs)
 
     def _allergen(self, subject: Subject) -> ResolvedSubject:
         found = self._ingredients[subject]
@@ -290,30 +231,6 @@ def _products(one: StoredFact) -> tuple[str, ...]:
 def _same_class(name: str, said: str) -> bool:
     """Whether what is said names a class: the words of one stand in the other ("penicillin structure")."""
     return f" {name} " in f" {said} " or f" {said} " in f" {name} "
-
-
-def stated_by(fact: Fact, body: Interaction) -> StatedSeverity:
-    """Return who says how grave an interaction is."""
-    return StatedSeverity(
-        fact_id=fact.id,
-        title=fact.source.title,
-        publisher=fact.source.publisher,
-        version=fact.source.version,
-        severity=body.severity,
-    )
-
-
-def fused(a: str, b: str, stated: Iterable[StatedSeverity]) -> InteractionPair:
-    """Return what sources say of a pair, gravest first: none is dropped, and the strictest severity decides."""
-    found = sorted(stated, key=lambda one: (RANK[one.severity], one.title, one.fact_id))
-    # Made of what was validated when it was read, and made hundreds of times for one answer.
-    return InteractionPair.model_construct(
-        a=a,
-        b=b,
-        severity=found[0].severity,
-        stated=tuple(found),
-        disputed=found[-1].severity is not found[0].severity,
-    )
 
 
 def _class_names(bodies: Iterable[object]) -> list[DrugName]:
