@@ -78,6 +78,11 @@ def test_a_sentence_with_conditions_or_effects_is_kept_and_never_interrupts(sect
         ("drug_interactions", "Testadrine had no effect on the pharmacokinetics of digoxin."),
         ("drug_interactions", "No clinically significant interactions were seen with warfarin."),
         ("drug_interactions", "Testadrine did not alter the clearance of digoxin."),
+        ("drug_interactions", "Digoxin: none of these drugs alters exposure to testadrine."),
+        (
+            "dosage_and_administration",
+            "Testadrine is compatible with digoxin and may be given in the same intravenous line.",
+        ),
         ("warnings", "Lithium is a drug."),
         ("warnings", "Hyperkalemia was seen; monitor serum potassium levels during treatment with testadrine."),
         ("indications_and_usage", "Testadrine may be used with digoxin to reduce the risk of stroke."),
@@ -85,6 +90,11 @@ def test_a_sentence_with_conditions_or_effects_is_kept_and_never_interrupts(sect
 )
 def test_what_is_denied_measured_or_only_named_is_no_interaction(section, sentence):
     assert stated(sentence, section) == set()
+
+
+def test_what_is_not_compatible_is_no_denial():
+    text = "Testadrine is not compatible with lithium and should not be mixed with it."
+    assert others(text, "warnings") == {("lithium", "moderate")}
 
 
 def test_of_two_drugs_one_denied_the_other_is_kept():
@@ -137,6 +147,13 @@ def test_what_a_list_names_side_by_side_is_not_told_of_one_with_the_other():
     text = "Such drugs include lithium, certain older drugs like pimozide, and digoxin, which are given together."
     assert not any("testadrine" not in pair for pair in stated(text))
     assert ("lithium", "digoxin", "low") in stated("Lithium may increase the levels of digoxin.")
+
+
+def test_what_is_listed_twice_is_not_told_of_each_other():
+    text = "Lithium or Digoxin Treatment with lithium or digoxin may raise the levels of warfarin."
+    pairs = {pair[:2] for pair in stated(text)}
+    assert {("lithium", "warfarin"), ("digoxin", "warfarin")} < pairs
+    assert not {("lithium", "digoxin"), ("digoxin", "lithium")} & pairs
 
 
 def test_what_points_back_to_the_sentence_before_is_stated_with_this_drug():

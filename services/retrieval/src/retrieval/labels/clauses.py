@@ -13,7 +13,8 @@ _NEGATED = re.compile(
     r"|\bnot (?:\w+ )?(?:affected|altered|changed|influenced|modified|observed|seen|contraindicated|inhibited)\b"
     r"|\bunaffected\b|\bunchanged\b|no dos(?:e|age) adjust|without (?:any )?(?:evidence|apparent|adverse|clinically)"
     r"|have been used (?:safely|concomitantly without)|\bno\b[^.;]{0,60}\bwere (?:found|observed|seen)"
-    r"|safely (?:co-?)?(?:administered|given|used)|without (?:observed|any|apparent) |same intravenous line|\bcompatib"
+    r"|safely (?:co-?)?(?:administered|given|used)|without (?:observed|any|apparent) "
+    r"|same intravenous line|(?<!not )\bcompatib"
     r"|hypersensitiv|allerg(?:y|ic) to",
     re.I,
 )

@@ -114,6 +114,7 @@ def _together(sentence: Sentence, own: OwnDrug, lexicon: Lexicon) -> Iterator[Fo
     if not about and sentence.section != "drug_interactions" and not _JOINED.search(text):
         return
     mates = _mates(mine, named, others, text, own)
+    listed = {mate.name for mate in mates}
     apart = not about and bool(_WITH_EACH_OTHER.search(masked(text, own, lexicon)[0]))
     for one in others:
         if denied(text, one.start, one.end):
@@ -122,7 +123,7 @@ def _together(sentence: Sentence, own: OwnDrug, lexicon: Lexicon) -> Iterator[Fo
         for side in () if apart else _sides(mine, [one for one in named if one not in others], own):
             yield Found(side, one.name, level)
         for mate in mates:
-            if one in mates or _same(mate, one):
+            if one.name in listed or _same(mate, one):
                 continue
             if about:
                 yield Found(mate.name, one.name, level)
@@ -179,7 +180,9 @@ def _is_another(one: Mention, text: str, own: OwnDrug, mine: list[OwnMention]) -
 def _told_apart(text: str, one: Mention, other: Mention) -> bool:
     """Whether something is said of one and the other, not of both in one list."""
     between = text[min(one.end, other.end) : max(one.start, other.start)]
-    return bool(_RELATION.search(between))
+    # What follows "such as" is of the list until something is said of it.
+    listed = re.split(r"such as|includ\w+|e\.g\.|for example|like", between)[-1]
+    return bool(_RELATION.search(listed))
 
 
 def _same(one: Mention, other: Mention) -> bool:
