@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 from retrieval.documents import DrugName, IngestedDocument
-from retrieval.interaction_pairs import fused, stated_by
 from retrieval.importers.ansm_english import AnsmEnglish
 from retrieval.importers.interaction_sets import AnsmThesaurus, NdfRtPairs
 from retrieval.ingest import ingest
+from retrieval.interaction_pairs import fused, stated_by
 from retrieval.starter import load_starter
 from service_contracts.evidence import Fact, Interaction, InteractionPair, Severity, Source
 
