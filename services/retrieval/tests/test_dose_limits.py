@@ -73,10 +73,11 @@ def test_the_most_a_day_is_read(text, value):
         "The dose may be increased up to 40 mg daily. A dose of 80 mg was seen to work better in one study.",
         "Obesity: The usual dosage is up to 30 mg daily. Narcolepsy: 5 to 60 milligrams per day.",
         "The maximum daily dose is 400 mg. Although no clinical trial had one, a loading dose of 600 mg/day is recommended.",
-        "Doses up to 400 mg/day may be used. Doses exceeding 600 mg/day are not recommended in children.",
+        "Take 100 mg once daily. Doses up to 400 mg/day may be used. Doses exceeding 600 mg/day are not recommended in children.",
         # How often is not told, or not the same everywhere.
         "Take 5 mg twice daily. The maximum dose is 10 mg.",
         "The maximum dose is 10 mg every other day.",
+        "The maximum daily dose is 10 mg every other day.",
         "Maximum dosage is 4.5 mg once weekly.",
         # Of another drug.
         "Start otheramide at 20 mg daily and ramp up (up to 400 mg daily).",

@@ -63,6 +63,20 @@ def test_cells_over_several_rows_and_columns_are_repeated_where_they_hold():
     assert [row.words for row in table.rows] == ["Indication Dose", "First Later a", "Pain 1 mg 2 mg"]
 
 
+def test_a_cell_over_three_rows_is_in_all_of_them():
+    told = "<table><tr><td rowspan='3'>a</td><td>1</td></tr><tr><td>2</td></tr><tr><td>3</td></tr><tr><td>4</td></tr></table>"
+    (table,) = html_tables(SECTION, told)
+    assert [row.cells for row in table.rows] == [("a", "1"), ("a", "2"), ("a", "3"), ("4",)]
+
+
+def test_of_a_long_table_the_row_alone_is_quoted():
+    rows = [["CrCl", "Dose"], *([f"use {n}", "word " * 9] for n in range(20)), ["30", "5 mg"]]
+    text = " ".join(" ".join(row) for row in rows)
+    (table,) = placed(html_tables(SECTION, markup(*rows)), text)
+    assert table.quoted(text, 2).startswith("CrCl Dose use 0")
+    assert table.quoted(text, len(rows) - 1) == "30 5 mg"
+
+
 @pytest.mark.parametrize(
     "told", ["", "no table", "<p>x</p>", "<table></table>", "<table><tr><td colspan='9999999'>x</td></tr></table>"]
 )
@@ -174,6 +188,16 @@ def test_a_column_of_maxima_gives_the_largest_for_adults():
 
 
 @pytest.mark.parametrize(
+    "more",
+    [{"rows": (["Depression", "2 mg/day", "see below"],)}, {"caption": "Doses in renal impairment"}],
+)
+def test_a_column_of_maxima_that_may_hold_more_or_is_for_some_gives_none(more):
+    rows = [["Use", "Starting Dose", "Maximum Dose"], ["Mania", "15 mg/day", "30 mg/day"]]
+    assert len(dose_limits(label(*rows))) == 1
+    assert dose_limits(label(*rows, *more.get("rows", ()), caption=more.get("caption", ""))) == []
+
+
+@pytest.mark.parametrize(
     ("head", "cell"),
     [
         ("Maximum Dose", "10 mg"),
@@ -186,9 +210,11 @@ def test_a_column_that_is_not_the_most_a_day_gives_none(head, cell):
     assert dose_limits(label(["Use", head], ["Pain", cell])) == []
 
 
-def test_a_clause_in_a_row_for_children_is_not_the_adults_limit():
-    rows = (["Group", "Advice"], ["Children", "Raise slowly; the maximum daily dose is 20 mg"], ["Adults", "Ask first"])
-    assert dose_limits(label(*rows)) == []
+@pytest.mark.parametrize(("caption", "found"), [("Table 1: Doses for children", 0), ("Table 1: Doses", 1)])
+def test_a_clause_in_a_table_for_children_is_not_the_adults_limit_however_far_down_it_stands(caption, found):
+    care = [[f"Use number {n}", "is treated with care and with much patience."] for n in range(20)]
+    one = label(["Use", "Advice"], *care, ["Last use.", "The maximum daily dose is 20 mg."], caption=caption)
+    assert len(dose_limits(one)) == found
 
 
 KIDNEYS = markup(*escaped(["CrCl (mL/min)", "Dose"], ["30 to 50", "10 mg once daily"], ["<30", "Do not use"]))
