@@ -165,5 +165,6 @@ def _asked(side: str, label: LabelText) -> list[tuple[str, ...]]:
         return [tuple(sorted(combined(side)))]
     if side.startswith(CLASS_PREFIX):
         members = label_classes()[side.removeprefix(CLASS_PREFIX)].members
-        return [(one,) for one in members if one not in label.ingredients][:_MEMBERS_ASKED]
+        asked: list[tuple[str, ...]] = [(one,) for one in members if one not in label.ingredients]
+        return asked[:_MEMBERS_ASKED]
     return [(side,)]

@@ -136,6 +136,14 @@ def test_active_forms_and_one_wrong_letter_stand_for_the_drug(word, expected):
     )
 
 
+def test_words_of_every_label_are_no_slips_of_a_name():
+    text = (
+        "secretion excretion protein creatinine histamine concentration administration hypotension hypertension "
+        "interaction therapeutic patients treatment clearance metabolite absorption bilirubin prothrombin"
+    )
+    assert named(text) == []
+
+
 def test_a_word_as_near_to_two_names_is_neither():
     assert NearNames(["testadrina", "testadrins"]).meant("testadrine") is None
     assert NearNames(["testadrina"]).meant("testadrine") == "testadrina"
