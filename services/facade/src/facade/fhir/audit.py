@@ -10,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from facade.fhir.access import Access
 from facade.resources.access_event import AccessParties, access_event
-from facade.store.resources import Beside, Resources, StoredResource
+from facade.store.resource_writing import Beside
+from facade.store.resources import Resources, StoredResource
 
 __all__ = ["Auditor", "Call"]
 

@@ -15,7 +15,8 @@ from facade.resources.ids import resource_id
 from facade.resources.provenance import device_id
 from facade.resources.transaction import Transaction
 from facade.store.documents import StoredDocument
-from facade.store.resources import Prepared, Resources
+from facade.store.resource_writing import Prepared
+from facade.store.resources import Resources
 
 __all__ = ["Results", "own_resources"]
 

@@ -8,7 +8,7 @@ from service_runtime.deadline import Deadline
 
 from facade.fhir.audit import Call
 from facade.operations.parameters import Inputs
-from facade.store.resources import Beside
+from facade.store.resource_writing import Beside
 
 __all__ = ["Answered", "Prepared", "PreparesOperation"]
 

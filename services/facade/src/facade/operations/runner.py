@@ -22,7 +22,7 @@ from facade.operations.parameters import read_parameters
 from facade.operations.prepared import Prepared, PreparesOperation
 from facade.operations.table import OPERATIONS, OperationSpec, raw_definition
 from facade.store.jobs import Job, Jobs, owner_of
-from facade.store.resources import Beside
+from facade.store.resource_writing import Beside
 
 __all__ = ["Operations"]
 

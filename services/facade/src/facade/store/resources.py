@@ -10,25 +10,26 @@ import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from fhir_support.identifiers import deterministic_id
 from service_runtime.envelope import EnvelopeCipher
 from service_runtime.secrets import SecretError, SecretStore
-from sqlalchemy import ColumnElement, Connection, Insert, Table, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from facade.fhir.criteria import Criterion, Limit
 from facade.fhir.home import Home
 from facade.fhir.served import SERVED
-from facade.fhir.terms import COMPARTMENT, DateRange, patients_of, resource_dates, resource_terms
+from facade.fhir.terms import COMPARTMENT, patients_of, resource_dates, resource_terms
 from facade.resources.ids import patient_scope
-from facade.store.database import Database, Work
+from facade.store.database import Database
 from facade.store.resource_index import IndexKeys, digest, meets, within
-from facade.store.resource_rows import DateRow, ResourceRow, TermRow
+from facade.store.resource_rows import ResourceRow
+from facade.store.resource_writing import EPOCH, INSERT_NEW, Beside, Prepared, index_of, row_of
 
-__all__ = ["Beside", "Found", "Order", "Place", "Prepared", "Resources", "StoredResource"]
+__all__ = ["Found", "Order", "Place", "Resources", "StoredResource"]
 
 Order = Literal["kept", "oldest", "newest"]
 """``kept`` is the order in which versions were kept: what changes while pages are turned comes again, and nothing is
@@ -36,12 +37,6 @@ missed. The others go by ``_lastUpdated``."""
 
 Place = tuple[int, int]
 """Where a version stands in every order: when it was updated, and its sequence."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Into the tables themselves: there are dozens of rows to an answer, and none of them is an object to anybody.
-_INSERT_TERMS, _INSERT_DATES = (insert(cast(Table, one.__table__)) for one in (TermRow, DateRow))
-_RESOURCES = cast(Table, ResourceRow.__table__)
-_INSERT_NEW = insert(_RESOURCES).returning(_RESOURCES.c.sequence, sort_by_parameter_order=True)
 
 
 @dataclass(frozen=True)
@@ -64,29 +59,6 @@ class Found:
     resources: tuple[StoredResource, ...]
     more: bool
     total: int | None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A resource sealed and indexed, ready to be added inside a transaction."""
-
-    ehr_id: str
-    resource_type: str
-    id: str
-    at: datetime
-    content: bytes
-    scope: str
-    sealed: bytes
-    digests: frozenset[bytes]
-    dates: frozenset[tuple[str, DateRange]]
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What is written in the same transaction as something else: new resources, and ``rows`` of other tables."""
-
-    resources: Sequence[Prepared]
-    rows: Work[None]
 
 
 class Resources:
@@ -170,23 +142,23 @@ class Resources:
     async def put_new(self, *prepared: Prepared, beside: Beside | None = None) -> None:
         """Add several whose ids were made for them, so that nothing can be there before, with what is ``beside``."""
         new = (*beside.resources, *prepared) if beside else prepared
-        rows = [_row(one, version=1, after_ms=0) for one in new]
+        rows = [row_of(one, version=1, after_ms=0) for one in new]
 
         def work(connection: Connection) -> None:
             if beside is not None:
                 beside.rows(connection)
-            sequences = connection.execute(_INSERT_NEW, rows).scalars().all()
-            for statement, indexed in _index(zip(sequences, new, strict=True)):
+            sequences = connection.execute(INSERT_NEW, rows).scalars().all()
+            for statement, indexed in index_of(zip(sequences, new, strict=True)):
                 connection.execute(statement, indexed)
 
         await self._database.write(work)
 
     async def _insert(self, session: AsyncSession, prepared: Prepared, *, version: int, after_ms: int) -> int | None:
         """Insert a version with what it is found by; return its sequence, or None when it is there already."""
-        row = _row(prepared, version=version, after_ms=after_ms)
+        row = row_of(prepared, version=version, after_ms=after_ms)
         sequence: int | None = await self._database.insert_new_row(session, ResourceRow, row, ResourceRow.sequence)
         if sequence is not None:
-            for statement, indexed in _index([(sequence, prepared)]):
+            for statement, indexed in index_of([(sequence, prepared)]):
                 await session.execute(statement, indexed)
         return sequence
 
@@ -245,7 +217,7 @@ class Resources:
             ResourceRow.ehr_id == ehr_id,
             ResourceRow.resource_type == resource_type,
             true() if resource_id is None else ResourceRow.resource_id == resource_id,
-            true() if since is None else ResourceRow.updated_ms >= (since - _EPOCH) // timedelta(milliseconds=1),
+            true() if since is None else ResourceRow.updated_ms >= (since - EPOCH) // timedelta(milliseconds=1),
             within(key, resource_type, limits),
         )
         return await self._page(where, count=count, after=after, order="newest", total=True)
@@ -274,39 +246,12 @@ class Resources:
         where = _place(row.ehr_id, row.resource_type, row.resource_id)
         content = json.loads(await self._cipher.open(row.sealed, scope=row.scope, aad=where))
         place = (row.updated_ms, row.sequence)
-        resource, updated = content["resource"], _EPOCH + timedelta(milliseconds=row.updated_ms)
+        resource, updated = content["resource"], EPOCH + timedelta(milliseconds=row.updated_ms)
         instant = updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         meta = {"versionId": str(row.version), "lastUpdated": instant, **resource.pop("meta", {})}
         resource = {"resourceType": row.resource_type, "id": row.resource_id, "meta": meta, **resource}
         about = frozenset(content["about"])
         return StoredResource(row.resource_type, row.resource_id, row.version, updated, resource, about, place)
-
-
-def _row(prepared: Prepared, *, version: int, after_ms: int) -> dict[str, Any]:
-    return {
-        "ehr_id": prepared.ehr_id,
-        "resource_type": prepared.resource_type,
-        "resource_id": prepared.id,
-        "version": version,
-        "is_current": True,
-        # A version is never older than the one before it, whatever the clocks of two processes say.
-        "updated_ms": max((prepared.at - _EPOCH) // timedelta(milliseconds=1), after_ms + 1),
-        "content": prepared.content,
-        "scope": prepared.scope,
-        "sealed": prepared.sealed,
-    }
-
-
-def _index(versions: Iterable[tuple[int, Prepared]]) -> list[tuple[Insert, list[dict[str, Any]]]]:
-    """Return what inserts what versions are found by."""
-    inserted = list(versions)
-    terms = [{"digest": one, "resource": sequence} for sequence, prepared in inserted for one in prepared.digests]
-    dates = [
-        {"resource": sequence, "code": code, "low": span.low, "high": span.high}
-        for sequence, prepared in inserted
-        for code, span in prepared.dates
-    ]
-    return [(statement, rows) for statement, rows in ((_INSERT_TERMS, terms), (_INSERT_DATES, dates)) if rows]
 
 
 def _own_meta(resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from facade.resources.ids import patient_scope
 from facade.store.database import Database
-from facade.store.resources import Beside, Prepared, Resources
+from facade.store.resource_writing import Beside, Prepared
+from facade.store.resources import Resources
 from facade.store.tables import Base
 
 __all__ = [
