@@ -74,21 +74,6 @@ _DIURETICS = {
     "thiazide": "thiazide-diuretic",
     "potassium": "potassium-sparing-diuretic",
 }
-_PATHWAYS = re.compile(
-    r"(?:drugs|agents|medications) (?:that|which) (?:have an )?[ae]ffect(?: on)? "
-    r"((?:(?:CYP)?\d[A-Z]\d{1,2},? ?(?:and |or )?)+)metabolic pathways",
-    re.I,
-)
-
-
-def _listed_enzymes(text: str) -> list["Mention"]:
-    """Return one mention for each enzyme of a list whose noun stands once, at the end."""
-    return [
-        Mention(f"{CLASS_PREFIX}cyp{enzyme.lower()}-affecting", match.start(), match.end())
-        for match in _PATHWAYS.finditer(text)
-        for enzyme in re.findall(r"\d[A-Z]\d{1,2}", match[1], re.I)
-        if f"cyp{enzyme.lower()}-affecting" in label_classes()
-    ]
 
 
 @dataclass(frozen=True)
@@ -129,11 +114,7 @@ class Lexicon:
         return self._read(text, enzymes_before(text, before))
 
     def _mentions(self, text: str, back: tuple[Target, ...]) -> tuple[Mention, ...]:
-        found = _listed_enzymes(text)
-        taken = [(one.start, one.end) for one in found]
-        tokens = [one for one in tokens_of(text) if not any(start <= one.start < end for start, end in taken)]
-        found += self._named(tokens, text, back)
-        return tuple(sorted(found, key=lambda one: one.start))
+        return tuple(self._named(tokens_of(text), text, back))
 
     def _named(self, tokens: list[Token], text: str, back: tuple[Target, ...]) -> Iterator[Mention]:
         place = 0
