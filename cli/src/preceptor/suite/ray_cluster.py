@@ -89,6 +89,8 @@ def _haproxy_environment(settings: SuiteSettings) -> dict[str, str]:
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" else "0",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        # Each takes two file descriptors, of which some machines give no more than 4,096.
+        "RAY_SERVE_HAPROXY_MAXCONN": "512",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(settings.haproxy_metrics_port),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(settings.haproxy_stats_port),
