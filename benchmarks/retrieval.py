@@ -49,7 +49,7 @@ _SIZES = {
     "speed-embedded": (10_000, 100_000),
     "speed-opensearch": (10_000, 100_000),
     "growth-embedded": (300_000, 1_000_000),
-    "growth-opensearch": (300_000,),
+    "growth-opensearch": (300_000, 1_000_000),
 }
 console = Console(stderr=True)
 _Rows = Sequence[Quality] | Sequence[Speed]

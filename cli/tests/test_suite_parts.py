@@ -25,11 +25,12 @@ from preceptor.suite.settings import SuiteSettings
 
 @pytest.fixture
 def settings(tmp_path: Path) -> SuiteSettings:
-    ports = iter(free_ports(8))
+    names = [name for name in SuiteSettings.model_fields if name.endswith("_port")]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     return SuiteSettings(
         folder=tmp_path,
         memory_needed_bytes=0,
-        **{name: next(ports) for name in SuiteSettings.model_fields if name.endswith("_port")},
+        **ports,
     )
 
 
