@@ -16,8 +16,8 @@ DOSAGE = "dosage_and_administration"
 MASK = "DRUG"
 _CONTEXT_CHARS, _GROUP_CHARS = 200, 600
 _GROUP = re.compile(r"\badults?\b|pediatric|paediatric|\bchild|infant|neonat|adolescent", re.I)
-# Behind a reference that closes a statement of the highlights, and before the number of a subsection.
-# and before a heading that no full stop parts from what stands before it.
+# Behind a reference that closes a statement of the highlights, before the number of a subsection, and before a heading
+# that no full stop parts from what stands before it.
 _CUT = re.compile(
     r"(?<=\))\s+(?=[A-Z•●])|\s+(?=\d{1,2}\.\d{1,2}\s+[A-Z])"
     r"|(?<=[a-z)])(?<! in)(?<! for)(?<! with)(?<! of)(?<! to)(?<! and)(?<! or)(?<! the)(?<! by)(?<! on)(?<! a)"
@@ -36,21 +36,16 @@ _CLOSING = re.compile(rf"{_REFERENCE}\s*$")
 _NUMBERED = re.compile(r"\d{1,2}\.\d{1,2}\s+(?=[A-Z])")
 _NUMBER = re.compile(r"^\d{1,2}(?:\.\d{1,2})?\s+(?=[A-Z])")
 _TITLE = re.compile(r"(?:(?:[A-Z][\w/,:-]*|[a-z]{1,4}|\([^()]{1,40}\)|[-–]|\d+)\s+){1,14}")
-_FOR_SOME = re.compile(
-    r"impair|renal|kidney|hepat|liver|cirrho|creatinine|\bCL ?cr|CrCl|eGFR|dialysis|pediatric|paediatric|child"
-    r"|adolescent|infant|neonat|\bage[ds]?\b|years|elderly|geriatric|older|debilitated|kg\b|body weight|weighing"
-    r"|concomit|coadmin|co-admin|taking|receiving|in combination|combined with|used with|inhibitor|inducer"
-    r"|metaboli[sz]er|\bpoor\b|prophyla|Specific Populations|Drug Interactions|these (?:patients|populations)"
-    r"|such patients|hospitali[sz]ed|other (?:patients|drugs)|pregnan|women|males",
-    re.I,
+_BY_KIDNEYS = r"impair|renal|kidney|creatinine|\bCL ?cr|CrCl|eGFR|dialysis|Specific Populations"
+_BY_ANYTHING_ELSE = (
+    r"hepat|liver|cirrho|pediatric|paediatric|child|adolescent|infant|neonat|\bage[ds]?\b|years|elderly|geriatric|older"
+    r"|debilitated|kg\b|body weight|weighing|concomit|coadmin|co-admin|taking|receiving|in combination|combined with"
+    r"|used with|inhibitor|inducer|metaboli[sz]er|\bpoor\b|prophyla|Drug Interactions|these (?:patients|populations)"
+    r"|such patients|hospitali[sz]ed|other (?:patients|drugs)|pregnan|women|males"
 )
+_FOR_SOME = re.compile(f"{_BY_KIDNEYS}|{_BY_ANYTHING_ELSE}", re.I)
+_FOR_SOME_ELSE = re.compile(_BY_ANYTHING_ELSE, re.I)
 _IMPAIRED = re.compile(r"(?:renal|kidney|hepatic|liver)(?:ly)?[ -](?:impair|insuffic|disease|dysfunc|fail)", re.I)
-_FOR_SOME_ELSE = re.compile(
-    _FOR_SOME.pattern.replace("impair|renal|kidney|", "")
-    .replace(r"|creatinine|\bCL ?cr|CrCl|eGFR|dialysis", "")
-    .replace("|Specific Populations", ""),
-    re.I,
-)
 # Adults are meant too, or all patients.
 _FOR_ADULTS = re.compile(
     r"adults? (?:patients )?(?:and|or) (?:(?:pediatric|older|geriatric|elderly) (?:patients|adults)|adolescents"
