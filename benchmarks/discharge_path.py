@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from preceptor.demo.run import until_caught_up
 from preceptor.suite.settings import CHECKOUT, SuiteSettings
 from preceptor.suite.supervisor import running_suite
 from rich.progress import track
@@ -98,6 +99,7 @@ async def _run() -> str:
             start_s = time.perf_counter() - began
             async with httpx.AsyncClient(timeout=60) as http:
                 ehr = _Ehr(settings, key, http)
+                await until_caught_up(ehr.search)
                 await ehr.load(stays)
                 outcomes = []
                 log = _FacadeLog(settings.logs / "facade.log")
@@ -155,7 +157,7 @@ class _Ehr:
             raise RuntimeError(f"the EHR refused the charts: {response.status_code} {response.text[:500]}")
 
     async def judge(self, outcome: Outcome, stay: RecordedStay) -> None:
-        compositions = await self._search("Composition", outcome.encounter)
+        compositions = await self.search("Composition", encounter=outcome.encounter)
         outcome.compositions = len(compositions)
         issues = []
         if compositions:
@@ -168,10 +170,8 @@ class _Ehr:
         outcome.medications = len(stay.discharge_medications)
         outcome.unaccounted = tuple(name for name in stay.discharge_medications if name.casefold() not in text)
 
-    async def _search(self, kind: str, encounter: str) -> list[dict[str, Any]]:
-        response = await self._http.get(
-            f"{self._base}/{kind}", params={"encounter": encounter}, headers=await self._headers()
-        )
+    async def search(self, kind: str, **parameters: str) -> list[dict[str, Any]]:
+        response = await self._http.get(f"{self._base}/{kind}", params=parameters, headers=await self._headers())
         return [entry["resource"] for entry in response.raise_for_status().json().get("entry", [])]
 
     async def _read(self, reference: str) -> dict[str, Any]:
@@ -200,7 +200,10 @@ class _Ehr:
 
 _CHART = ("Patient", "Encounter", "Condition", "Procedure", "MedicationRequest", "AllergyIntolerance", "Observation")
 _SCOPES = " ".join(
-    [*(f"system/{kind}.crus" for kind in _CHART), *(f"system/{kind}.rs" for kind in ("Composition", "DetectedIssue"))]
+    [
+        *(f"system/{kind}.crus" for kind in _CHART),
+        *(f"system/{kind}.rs" for kind in ("Composition", "DetectedIssue", "Task")),
+    ]
 )
 
 
